@@ -1,0 +1,78 @@
+// Package app plugs the parts together: Config in, New, Run until the context ends. It is the only package that sees all of
+// them.
+package app
+
+import (
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/secret"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// Config says how to run. The zero value of a field is its documented default.
+type Config struct {
+	Listen         string // host:port; "127.0.0.1:8080"
+	Data           string // folder for the database, keys and advisories; "./data"
+	Database       string // postgres://… ; "" is SQLite in Data
+	TLSCert        string // certificate file in PEM; with TLSKey
+	TLSKey         string
+	TLSSelfSigned  bool // make a certificate and keep it in Data
+	Workers        int  // images and layers at once; 0 is two for each core
+	Advisories     []string
+	NoSecrets      bool // do not look for secrets in images
+	AllowLoopback  bool // registries on this machine, for demos and tests
+	AdminUser      string
+	AdminPassword  secret.Value // of the first user; made up and printed when empty
+	MasterKey      secret.Value // instead of the key file in Data
+	Version        string
+	Log            *slog.Logger
+	Announce       func(user, password string) // told a made-up password, once; may be nil
+	AdvisoryPeriod time.Duration               // between two looks for new advisories; 0 is six hours
+	AdvisoryLogin  Login                       // for the registry the advisories come from; anonymous when empty
+
+	// PlainHTTPAdvisories fetches advisories without TLS. Their digest is verified all the same, but who can change the
+	// answers can choose the digest: for registries on this machine.
+	PlainHTTPAdvisories bool
+}
+
+// Login is a user name and a password.
+type Login struct {
+	Username string
+	Password secret.Value
+}
+
+func (c Config) withDefaults() Config {
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:8080"
+	}
+	if c.Data == "" {
+		c.Data = "data"
+	}
+	if c.AdminUser == "" {
+		c.AdminUser = "admin"
+	}
+	if c.Workers <= 0 {
+		c.Workers = 2 * runtime.NumCPU()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Announce == nil {
+		c.Announce = func(string, string) {}
+	}
+	if c.AdvisoryPeriod <= 0 {
+		c.AdvisoryPeriod = 6 * time.Hour
+	}
+	return c
+}
+
+// lanes shares workers out. Interactive work, events and upkeep have workers of their own, so that they never wait behind
+// scheduled work.
+func lanes(workers int) map[tidewaiter.Lane]int {
+	return map[tidewaiter.Lane]int{
+		tidewaiter.LaneInteractive: max(2, workers/2), tidewaiter.LaneEvent: max(1, workers/2),
+		tidewaiter.LaneFresh: workers, tidewaiter.LaneRescan: max(1, workers/2), tidewaiter.LaneSystem: 2,
+	}
+}

@@ -1,0 +1,103 @@
+// Package cli is the tidewaiter command: one file a subcommand. Every flag can also be set by an environment variable
+// TIDEWAITER_* or in tidewaiter.yaml; the flag wins over the variable, the variable over the file.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// The exit codes, as `tidewaiter --help` documents them.
+const (
+	exitOK       = 0
+	exitError    = 1 // something went wrong; the message says what
+	exitFindings = 2 // the scan worked, and found what --fail-on names
+	exitUsage    = 64
+	exitDenied   = 77 // the registry refused us
+)
+
+// version is set when the binary is built.
+var version = "dev"
+
+type root struct {
+	Serve      serveCommand      `cmd:"" help:"Watch registries: API, workers and everything else in one process."`
+	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
+	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
+	Registry   registryCommand   `cmd:"" help:"Ask a registry whether it lets us in."`
+	Demo       demoCommand       `cmd:"" help:"Run everything on this machine with sample images, offline."`
+	Version    versionCommand    `cmd:"" help:"Show the version."`
+
+	Config   kong.ConfigFlag `help:"Settings file (default: ./tidewaiter.yaml when it exists)." type:"path" placeholder:"FILE"`
+	LogLevel string          `help:"Least severe log lines to write: ${enum}." enum:"debug,info,warn,error" default:"info" env:"TIDEWAITER_LOG_LEVEL"`
+	LogJSON  bool            `help:"Write logs as JSON." name:"log-json" env:"TIDEWAITER_LOG_JSON"`
+}
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Main runs the command line and returns the exit code. An interrupt or SIGTERM ends what runs in good order; a second
+// one ends it at once.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from here on a signal kills
+
+	var r root
+	exited := -1
+	parser, err := kong.New(&r,
+		kong.Name("tidewaiter"),
+		kong.Description("Watches container registries: finds images, analyses each layer once, matches vulnerabilities, judges by policy.\n\n"+
+			"Exit codes: 0 all went well, 1 something failed, 2 a scan found what --fail-on names, 64 wrong usage, 77 the registry refused us."),
+		kong.UsageOnError(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
+		kong.Configuration(yamlSettings, "tidewaiter.yaml"), kong.DefaultEnvars("TIDEWAITER"),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdin, stdout, stderr}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "tidewaiter:", err)
+		return exitError
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited // --help
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "tidewaiter:", err)
+		return exitUsage
+	}
+	return exitCode(stderr, command.Run(&r, newLogger(stderr, r.LogLevel, r.LogJSON)))
+}
+
+// errFindings ends a scan that worked and found what it was told to fail on.
+var errFindings = errors.New("found what --fail-on names")
+
+func exitCode(stderr io.Writer, err error) int {
+	switch kind := tidewaiter.KindOf(err); {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case errors.Is(err, context.Canceled):
+		return exitError
+	default:
+		fmt.Fprintln(stderr, "tidewaiter:", err)
+		switch kind {
+		case tidewaiter.ErrAuth, tidewaiter.ErrDenied:
+			return exitDenied
+		case tidewaiter.ErrInvalid:
+			return exitUsage
+		}
+		return exitError
+	}
+}

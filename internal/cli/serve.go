@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/tidewaiter/tidewaiter/internal/app"
+	"github.com/tidewaiter/tidewaiter/internal/secret"
+)
+
+// serverFlags are the settings of a server, wherever it is started from.
+type serverFlags struct {
+	Listen     string   `help:"Address to serve on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Data       string   `help:"Folder for database, keys and advisories." default:"./data" type:"path" placeholder:"DIR"`
+	Database   string   `help:"PostgreSQL to use instead of the SQLite database in the data folder." placeholder:"postgres://…"`
+	TLSCert    string   `help:"Serve HTTPS with this certificate." name:"tls-cert" type:"path" placeholder:"FILE"`
+	TLSKey     string   `help:"Its private key." name:"tls-key" type:"path" placeholder:"FILE"`
+	SelfSigned bool     `help:"Serve HTTPS with a certificate of our own making." name:"tls-self-signed"`
+	Workers    int      `help:"Images and layers worked on at once; 0 is two for each core." default:"0" placeholder:"N"`
+	Advisories []string `help:"OCI references of the advisory database, tried in order." placeholder:"REF"`
+	NoSecrets  bool     `help:"Do not look for secrets in images."`
+	Loopback   bool     `help:"Let registries be on this machine." name:"allow-loopback-registries"`
+
+	AdminUser     string       `help:"Name of the first user." default:"admin"`
+	AdminPassword secret.Value `help:"Password of the first user; made up and printed once when empty." env:"TIDEWAITER_ADMIN_PASSWORD" placeholder:"…"`
+	MasterKey     secret.Value `help:"Content of the key file, instead of master.key in the data folder." env:"TIDEWAITER_MASTER_KEY" placeholder:"…"`
+}
+
+func (f serverFlags) config(log *slog.Logger) app.Config {
+	return app.Config{
+		Listen: f.Listen, Data: f.Data, Database: f.Database, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.SelfSigned,
+		Workers: f.Workers, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback,
+		AdminUser: f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
+	}
+}
+
+type serveCommand struct {
+	serverFlags
+}
+
+// Help explains what a first start does.
+func (serveCommand) Help() string {
+	return `Serves both vendors' APIs on one port and works on scans in the same process.
+
+The first start makes the data folder, a key file in it (keep it: credentials open only with it) and an administrator. Without
+--admin-password the password is made up and printed once.
+
+SIGTERM ends it in good order: requests and jobs under way finish, the rest goes on at the next start.`
+}
+
+// Run serves until it is told to stop.
+func (c serveCommand) Run(ctx context.Context, s streams, log *slog.Logger) error {
+	cfg := c.config(log)
+	cfg.Announce = func(user, password string) {
+		fmt.Fprintf(s.err, "\nFirst start. Log in as %q with the password %q. It is not shown again.\n\n", user, password)
+	}
+	a, err := app.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "url", a.URL(), "version", version)
+	return a.Run(ctx)
+}

@@ -1,0 +1,227 @@
+// Package queue runs the work of the house in the background: jobs stored beside the rows they are about, in five lanes
+// with workers of their own, tried again when that can help, and taken up by another process when one dies.
+//
+// It stands on River, in SQLite or in PostgreSQL. What River does: storing, claiming, finishing and pruning jobs, waking
+// sleeping workers, moving due retries forward. What is added here: inserting inside a store transaction, what an error
+// means for its job, limits per registry, fast recovery from crashes, cancelling across processes, and periods that
+// hold over restarts.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/riverqueue/river"
+
+	"github.com/tidewaiter/tidewaiter/internal/store"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// Config says how a process takes part.
+type Config struct {
+	DB  *store.DB
+	Log *slog.Logger
+
+	WorkerID string   // the process's name for people; a part that is new at each start is added to it
+	Version  string   // of the program
+	Labels   []string // which registries the process can reach
+
+	// Workers is how many jobs of each lane run at once in this process. A process with none only inserts.
+	Workers map[tidewaiter.Lane]int
+	// PerRegistry is how many jobs of a registry run at once in this process: 0 is as many as there are workers, less
+	// than 0 is none for now. It is called for each job of a registry and should answer from memory. May be nil.
+	PerRegistry func(registryID string) int
+
+	// RescueAfter is how long a process may be silent before its jobs are given to others; 0 is 15 seconds. Three
+	// heartbeats are sent in that time.
+	RescueAfter time.Duration
+
+	Now      func() time.Time      // nil is time.Now
+	Registry prometheus.Registerer // nil measures nothing
+}
+
+// Handler does one attempt at a job. What its error means for the job is described at Queue.Handle.
+type Handler func(ctx context.Context, run tidewaiter.JobRun) error
+
+// FailureHandler is told that a job failed for good.
+type FailureHandler func(ctx context.Context, run tidewaiter.JobRun, err error) error
+
+// Queue inserts jobs and, once started, works on them.
+type Queue struct {
+	cfg      Config
+	log      *slog.Logger
+	now      func() time.Time
+	id       string // of this start of this process; River notes it in each job it claims
+	started  time.Time
+	sqlite   bool
+	client   client
+	workers  *river.Workers
+	handlers map[tidewaiter.JobKind]*worker
+	running  *running
+	metrics  *metrics
+	wakes    *wakeLimit
+	periods  []*period
+
+	loops sync.WaitGroup
+	quit  context.CancelFunc // ends the loops; nil until Start
+}
+
+// New prepares a queue: River's tables are brought up to date, under a lock, and the metrics are registered. No job is
+// worked on before Start.
+func New(ctx context.Context, cfg Config) (*Queue, error) {
+	q := &Queue{
+		cfg: cfg, log: cfg.Log, now: cfg.Now,
+		sqlite:   cfg.DB.Dialect() == store.SQLite,
+		workers:  river.NewWorkers(),
+		handlers: map[tidewaiter.JobKind]*worker{},
+		running:  newRunning(),
+		wakes:    newWakeLimit(),
+	}
+	if q.log == nil {
+		q.log = slog.New(slog.DiscardHandler)
+	}
+	if q.now == nil {
+		q.now = time.Now
+	}
+	if q.cfg.RescueAfter <= 0 {
+		q.cfg.RescueAfter = 15 * time.Second
+	}
+	if err := q.checkLanes(); err != nil {
+		return nil, err
+	}
+	q.started = q.now()
+	q.id = clientID(cfg.WorkerID)
+	if err := q.migrate(ctx); err != nil {
+		return nil, fmt.Errorf("prepare the job tables: %w", err)
+	}
+	var err error
+	if q.client, err = q.newClient(); err != nil {
+		return nil, fmt.Errorf("prepare the job queue: %w", err)
+	}
+	if q.metrics, err = newMetrics(q); err != nil {
+		return nil, fmt.Errorf("register the queue's metrics: %w", err)
+	}
+	return q, nil
+}
+
+func (q *Queue) checkLanes() error {
+	for lane, workers := range q.cfg.Workers {
+		if !validLane(lane) {
+			return tidewaiter.Invalid("workers", "no such lane: %q", lane)
+		}
+		if workers < 0 || workers > river.QueueNumWorkersMax {
+			return tidewaiter.Invalid("workers", "lane %s cannot have %d workers", lane, workers)
+		}
+	}
+	return nil
+}
+
+// clientID makes the id of this start of the process: the readable name, cut to what River allows, and chance.
+func clientID(name string) string {
+	if name == "" {
+		name = "worker"
+	}
+	return name[:min(len(name), 80)] + "-" + strconv.FormatUint(rand.Uint64(), 36)
+}
+
+// ID returns the id of this start of this process, as it stands in the workers table.
+func (q *Queue) ID() string { return q.id }
+
+// Handle says what does the jobs of a kind. It must be called before Start, once for a kind.
+//
+// An error decides over its job by its kind: a retryable one is tried again after 1 second to 5 minutes, longer each
+// time, until the attempts are used up; with RetryAfter it waits that long without using up an attempt, a day in all at
+// most; Snooze waits the same way; any other error, and a panic, fails the job for good. An error after the context was
+// cancelled by Stop puts the job back as if the attempt had not been; one after Cancel ends it.
+func (q *Queue) Handle(kind tidewaiter.JobKind, h Handler) {
+	w := &worker{queue: q, handle: h}
+	q.handlers[kind] = w
+	river.AddWorkerArgs(q.workers, work{kind: string(kind)}, river.Worker[work](w))
+}
+
+// HandleFailure says who is told when a job of a kind, which must have a handler, failed for good, for whatever reason:
+// its own error, its last attempt, a panic, a day of waiting, or because the process died each time it ran. It is told
+// before the job is closed, at least once. When it fails itself it is called again later. It must be called before
+// Start.
+func (q *Queue) HandleFailure(kind tidewaiter.JobKind, h FailureHandler) {
+	w, ok := q.handlers[kind]
+	if !ok {
+		panic("queue: HandleFailure without Handle for " + string(kind))
+	}
+	w.failed = h
+}
+
+// Start begins to work on jobs and returns when it has begun. Only Stop ends that; the context bounds the start alone.
+// In SQLite, where no other process can be at work, jobs that a crash left running are made available first.
+func (q *Queue) Start(ctx context.Context) error {
+	if q.quit != nil {
+		return tidewaiter.Errorf(tidewaiter.ErrConflict, "the queue was started before")
+	}
+	if !q.works() {
+		return tidewaiter.Invalid("workers", "a process without workers cannot start the queue")
+	}
+	if err := q.heartbeat(ctx); err != nil {
+		return fmt.Errorf("register the worker: %w", err)
+	}
+	if q.sqlite {
+		if _, err := q.rescue(ctx, func(owner string) bool { return owner != q.id }); err != nil {
+			return fmt.Errorf("take up interrupted jobs: %w", err)
+		}
+	}
+	loops, quit := context.WithCancel(context.WithoutCancel(ctx))
+	if err := q.client.Start(loops); err != nil {
+		quit()
+		return fmt.Errorf("start the job queue: %w", err)
+	}
+	q.quit = quit
+	q.loops.Go(func() { q.watchWorkers(loops) })
+	q.loops.Go(func() { q.watchCancels(loops) })
+	q.loops.Go(func() { q.watchPeriods(loops) })
+	return nil
+}
+
+func (q *Queue) works() bool {
+	for _, n := range q.cfg.Workers {
+		if n > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// stopGrace is how long jobs whose context was cancelled at the end of Stop may take to return.
+const stopGrace = 3 * time.Second
+
+// Stop takes no more jobs and waits for those that run. When ctx ends first their contexts are cancelled, and jobs that
+// have not returned stopGrace later are given up, which is the only case that is an error. A job that did not finish is
+// available again at once and loses no attempt.
+func (q *Queue) Stop(ctx context.Context) error {
+	if q.quit == nil {
+		return nil
+	}
+	err := q.client.Stop(ctx)
+	if err != nil {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		defer cancel()
+		err = q.client.StopAndCancel(grace)
+	}
+	q.quit()
+	q.loops.Wait()
+	// The rest must be written even when the caller's time is up.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	defer cancel()
+	if released := q.leave(last); released != nil {
+		err = errors.Join(err, released)
+	}
+	if err != nil {
+		return fmt.Errorf("stop the job queue: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/store"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// layerTime bounds the pull and analysis of one layer. A lease on a layer lasts as long.
+const layerTime = 30 * time.Minute
+
+// LayerArgs names a layer to analyse.
+type LayerArgs struct {
+	DiffID   string `json:"diffID"`
+	Analyzer string `json:"analyzer"`
+}
+
+func (p *Pipeline) layerJob(lane tidewaiter.Lane, registryID, diffID string) tidewaiter.Job {
+	return tidewaiter.Job{Kind: JobLayer, Lane: lane, RegistryID: registryID, UniqueKey: diffID, Timeout: layerTime,
+		Args: LayerArgs{DiffID: diffID, Analyzer: p.Engine.Version()}}
+}
+
+// analyze is the second stage: it pulls a layer nobody has analysed yet, once for the whole fleet.
+func (p *Pipeline) analyze(ctx context.Context, run tidewaiter.JobRun) error {
+	a, err := arguments[LayerArgs](run)
+	if err != nil {
+		return err
+	}
+	if a.Analyzer != p.Engine.Version() {
+		// Queued by another version of this program during an upgrade; its images are asked for again by their next scan.
+		return tidewaiter.Errorf(tidewaiter.ErrUnsupported, "layer asked for by analyzer %s, this is %s", a.Analyzer, p.Engine.Version())
+	}
+	lease, err := p.lease(ctx, a)
+	switch {
+	case err != nil || lease == store.LeaseDone:
+		return err
+	case lease == store.LeaseTaken:
+		return &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "another worker has this layer", RetryAfter: time.Second}
+	}
+	analysis, err := p.pull(ctx, a)
+	if err != nil {
+		if release := p.release(a); release != nil {
+			p.Log.Warn("lease of a layer not given back", "layer", a.DiffID, "err", release)
+		}
+		return err
+	}
+	return p.layerDone(ctx, run.Lane, a, analysis)
+}
+
+func (p *Pipeline) analyzeFailed(ctx context.Context, run tidewaiter.JobRun, cause error) error {
+	a, err := arguments[LayerArgs](run)
+	if err != nil {
+		return err
+	}
+	p.Log.Warn("layer could not be analysed", "layer", a.DiffID, "job", run.ID, "err", cause)
+	failure := tidewaiter.ScanError{Kind: tidewaiter.KindOf(cause), Text: cause.Error()}
+	return p.fail(ctx, failure, func(tx *store.Tx) ([]string, error) {
+		return tx.LayerFailed(ctx, a.DiffID, a.Analyzer, failure.Kind, failure.Text, p.Now())
+	})
+}
+
+func (p *Pipeline) lease(ctx context.Context, a LayerArgs) (lease store.Lease, err error) {
+	err = p.Store.Update(ctx, func(tx *store.Tx) error {
+		lease, err = tx.LeaseLayer(ctx, a.DiffID, a.Analyzer, p.Worker, p.Now().Add(layerTime), p.Now())
+		return err
+	})
+	return lease, err
+}
+
+// release gives a lease back, so that the next attempt need not wait for it to run out. It works while ctx is gone.
+func (p *Pipeline) release(a LayerArgs) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return p.Store.Update(ctx, func(tx *store.Tx) error {
+		return tx.ReleaseLayer(ctx, a.DiffID, a.Analyzer, p.Worker)
+	})
+}
+
+// pull tries each place the layer can be had from until one gives it out. The error is the last place's.
+func (p *Pipeline) pull(ctx context.Context, a LayerArgs) (*tidewaiter.Analysis, error) {
+	sources, err := p.Store.LayerSources(ctx, a.DiffID, a.Analyzer)
+	if err != nil {
+		return nil, err
+	}
+	err = tidewaiter.Errorf(tidewaiter.ErrGone, "nobody waits for layer %s any more", a.DiffID)
+	for _, s := range sources {
+		var analysis *tidewaiter.Analysis
+		if analysis, err = p.pullFrom(ctx, a.DiffID, s); err == nil {
+			return analysis, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, err
+}
+
+func (p *Pipeline) pullFrom(ctx context.Context, diffID string, s store.LayerSource) (*tidewaiter.Analysis, error) {
+	source, err := p.Open(ctx, s.RegistryID)
+	if err != nil {
+		return nil, err
+	}
+	blob, err := source.Blob(ctx, s.Repository, s.Descriptor)
+	if err != nil {
+		return nil, fmt.Errorf("layer %s: %w", s.Descriptor.Digest, err)
+	}
+	defer blob.Close()
+	counted := &countingReader{r: blob}
+	analysis, err := p.Engine.Analyze(ctx, diffID, counted)
+	p.bytes.Add(float64(counted.n))
+	if err != nil {
+		return nil, fmt.Errorf("layer %s: %w", s.Descriptor.Digest, err)
+	}
+	p.layers.Inc()
+	return analysis, nil
+}
+
+func (p *Pipeline) layerDone(ctx context.Context, lane tidewaiter.Lane, a LayerArgs, analysis *tidewaiter.Analysis) error {
+	return p.Store.Update(ctx, func(tx *store.Tx) error {
+		ready, err := tx.LayerDone(ctx, a.DiffID, a.Analyzer, analysis, p.Now())
+		if err != nil {
+			return err
+		}
+		jobs := make([]tidewaiter.Job, len(ready))
+		for i, id := range ready {
+			jobs[i] = judgeJob(lane, id)
+		}
+		return p.Jobs.Enqueue(ctx, tx, jobs...)
+	})
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,227 @@
+package scan
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/engine"
+	"github.com/tidewaiter/tidewaiter/internal/store"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// JudgeArgs names an image whose layers are all analysed.
+type JudgeArgs struct {
+	ImageID int64 `json:"imageID"`
+}
+
+func judgeJob(lane tidewaiter.Lane, imageID int64) tidewaiter.Job {
+	return tidewaiter.Job{Kind: JobJudge, Lane: lane, Args: JudgeArgs{ImageID: imageID},
+		UniqueKey: strconv.FormatInt(imageID, 10), Timeout: 5 * time.Minute}
+}
+
+// judge is the last stage: it merges an image's layers, looks its packages up and lets policy decide.
+func (p *Pipeline) judge(ctx context.Context, run tidewaiter.JobRun) error {
+	a, err := arguments[JudgeArgs](run)
+	if err != nil {
+		return err
+	}
+	return p.judgeImage(ctx, a.ImageID)
+}
+
+func (p *Pipeline) judgeFailed(ctx context.Context, run tidewaiter.JobRun, cause error) error {
+	a, err := arguments[JudgeArgs](run)
+	if err != nil {
+		return err
+	}
+	p.Log.Error("image could not be judged", "image", a.ImageID, "job", run.ID, "err", cause)
+	failure := tidewaiter.ScanError{Kind: tidewaiter.KindOf(cause), Text: cause.Error()}
+	return p.fail(ctx, failure, func(tx *store.Tx) ([]string, error) {
+		return tx.ImageFailed(ctx, a.ImageID, failure.Kind, failure.Text, p.Now())
+	})
+}
+
+func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
+	images, err := p.Store.ImagesByID(ctx, []int64{id})
+	if err != nil {
+		return err
+	}
+	if len(images) == 0 {
+		return nil // retention was faster
+	}
+	img := images[0]
+	content, err := p.content(ctx, img)
+	if err != nil {
+		return err
+	}
+	m, err := p.match(ctx, content)
+	if err != nil {
+		return err
+	}
+	names, err := p.Store.ImageNames(ctx, id)
+	if err != nil {
+		return err
+	}
+	rules, err := p.rules(ctx)
+	if err != nil {
+		return err
+	}
+	checks := engine.Checks(img, content)
+	result := &tidewaiter.Result{Image: img, Content: content, Checks: checks, Findings: m.findings,
+		Vulnerabilities: m.vulnerabilities, FirstFound: m.firstFound}
+	by := judgedBy{advisories: m.version, analyzer: p.Engine.Version(), endOfLife: m.endOfLife}
+	judgement := summarize(result, names, rules, by, p.Now())
+	err = p.settle(ctx, func(tx *store.Tx) ([]string, error) {
+		return tx.SaveJudgement(ctx, store.SaveJudgement{ImageID: id, Content: content, Checks: checks, Judgement: judgement, Now: p.Now()})
+	})
+	if err == nil {
+		p.judged.Inc()
+	}
+	return err
+}
+
+// content merges the stored analyses of an image's layers.
+func (p *Pipeline) content(ctx context.Context, img *tidewaiter.Image) (*tidewaiter.Content, error) {
+	diffIDs := make([]string, len(img.Layers))
+	for i, l := range img.Layers {
+		diffIDs[i] = l.DiffID
+	}
+	analyses, err := p.Store.Analyses(ctx, diffIDs, p.Engine.Version())
+	if err != nil {
+		return nil, err
+	}
+	content := engine.Merge(analyses)
+	secrets, err := p.configSecrets(img)
+	if err != nil {
+		return nil, err
+	}
+	content.Secrets = append(content.Secrets, secrets...)
+	return content, nil
+}
+
+// configSecrets looks for secrets in what the image's configuration says.
+func (p *Pipeline) configSecrets(img *tidewaiter.Image) ([]tidewaiter.Secret, error) {
+	raw, err := json.Marshal(img.Config)
+	if err != nil {
+		return nil, fmt.Errorf("config of image %s: %w", img.Digest, err)
+	}
+	return p.Engine.ConfigSecrets(raw), nil
+}
+
+// matched is what the advisories say of an image's packages.
+type matched struct {
+	version         string // "" when there are no advisories yet
+	endOfLife       bool
+	findings        map[int64][]tidewaiter.Finding
+	vulnerabilities map[string]*tidewaiter.Vulnerability
+	firstFound      map[tidewaiter.FindingKey]time.Time
+}
+
+// match interns the image's packages and looks up those that nobody has looked up in these advisories before.
+func (p *Pipeline) match(ctx context.Context, content *tidewaiter.Content) (*matched, error) {
+	ids, packages, err := p.intern(ctx, content)
+	if err != nil {
+		return nil, err
+	}
+	m := &matched{}
+	advisories, ok := p.Matcher.Advisories()
+	if !ok {
+		return m, nil
+	}
+	m.version = advisories.Version
+	unmatched, err := p.Store.UnmatchedPackages(ctx, ids, advisories.Version)
+	if err != nil {
+		return nil, err
+	}
+	if len(unmatched) > 0 || content.Distribution != nil {
+		if m.version, err = p.matchPackages(ctx, unmatched, packages); err != nil {
+			return nil, err
+		}
+	}
+	m.endOfLife = engine.EndOfLife(ctx, content.Distribution)
+	if m.findings, err = p.Store.Findings(ctx, ids); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, fs := range m.findings {
+		for _, f := range fs {
+			names = append(names, f.Vulnerability)
+		}
+	}
+	if m.vulnerabilities, err = p.Store.Vulnerabilities(ctx, names); err != nil {
+		return nil, err
+	}
+	m.firstFound, err = p.Store.FindingTimes(ctx, ids)
+	return m, err
+}
+
+// intern numbers the image's distinct packages, writing the numbers into the content.
+func (p *Pipeline) intern(ctx context.Context, content *tidewaiter.Content) ([]int64, map[int64]*tidewaiter.Package, error) {
+	list := make([]*tidewaiter.Package, len(content.Installed))
+	for i := range content.Installed {
+		list[i] = content.Installed[i].Package
+	}
+	err := p.Store.Update(ctx, func(tx *store.Tx) error { return tx.InternPackages(ctx, list) })
+	if err != nil {
+		return nil, nil, err
+	}
+	packages := make(map[int64]*tidewaiter.Package, len(list))
+	ids := make([]int64, 0, len(list))
+	for _, pkg := range list {
+		if packages[pkg.ID] == nil {
+			packages[pkg.ID] = pkg
+			ids = append(ids, pkg.ID)
+		}
+	}
+	return ids, packages, nil
+}
+
+// matchPackages looks packages up and stores the answers for the whole fleet. It returns the version it asked.
+func (p *Pipeline) matchPackages(ctx context.Context, ids []int64, packages map[int64]*tidewaiter.Package) (string, error) {
+	list := make([]*tidewaiter.Package, len(ids))
+	for i, id := range ids {
+		list[i] = packages[id]
+	}
+	answer, err := p.Matcher.Match(ctx, list)
+	if err != nil {
+		return "", err
+	}
+	findings := make(map[int64][]tidewaiter.Finding, len(ids))
+	seen := map[string]bool{}
+	for i, id := range ids {
+		findings[id] = answer.Findings[i]
+		for _, f := range answer.Findings[i] {
+			seen[f.Vulnerability] = true
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for name := range seen {
+		names = append(names, name)
+	}
+	details, err := p.Matcher.Describe(ctx, names)
+	if err != nil {
+		return "", err
+	}
+	err = p.Store.Update(ctx, func(tx *store.Tx) error {
+		return tx.SaveFindings(ctx, answer.Advisories.Version, findings, details, p.Now())
+	})
+	return answer.Advisories.Version, err
+}
+
+// rules reads the policies and collections in force.
+func (p *Pipeline) rules(ctx context.Context) (r Rules, err error) {
+	if r.Vulnerability, err = p.Store.Policy(ctx, tidewaiter.PolicyVulnerability); err != nil {
+		return r, err
+	}
+	if r.Compliance, err = p.Store.Policy(ctx, tidewaiter.PolicyCompliance); err != nil {
+		return r, err
+	}
+	collections, err := p.Store.Collections(ctx)
+	r.Collections = make(map[string]tidewaiter.Collection, len(collections))
+	for _, c := range collections {
+		r.Collections[c.Name] = *c
+	}
+	return r, err
+}

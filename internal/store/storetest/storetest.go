@@ -1,0 +1,67 @@
+// Package storetest is the proof that a store.DB keeps its promises. It runs the same on every database.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/tidewaiter/tidewaiter/internal/store"
+)
+
+// Run runs every test. Each opens an empty database of its own; open closes it when the test ends.
+func Run(t *testing.T, open func(t *testing.T) *store.DB) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *store.DB)
+	}{
+		{"registries", testRegistries},
+		{"many registries", testManyRegistries},
+		{"registry pages", testRegistryPages},
+		{"deleted registries", testDeletedRegistries},
+		{"credentials", testCredentials},
+		{"scans", testScans},
+		{"latest scans", testLatestScans},
+		{"scan over", testScanOver},
+		{"scan errors", testScanErrors},
+		{"finish", testFinish},
+		{"finish once", testFinishOnce},
+		{"repositories", testRepositories},
+		{"tags", testTags},
+		{"tag moves", testTagMoves},
+		{"tags known", testTagsKnown},
+		{"conclude", testConclude},
+		{"conclude shared", testConcludeShared},
+		{"conclude refuses", testConcludeRefuses},
+		{"hostile text", testHostileText},
+		{"manifests", testManifests},
+		{"index", testIndex},
+		{"index again", testIndexAgain},
+		{"not scanned", testNotScanned},
+		{"layer failure", testLayerFailure},
+		{"layer leases", testLayerLeases},
+		{"analyses", testAnalyses},
+		{"readiness", testReadiness},
+		{"platforms", testPlatforms},
+		{"settling", testSettling},
+		{"settling at once", testSettlingAtOnce},
+		{"previous result", testPreviousResult},
+		{"packages", testPackages},
+		{"packages at once", testPackagesAtOnce},
+		{"findings", testFindings},
+		{"result", testResult},
+		{"results", testResults},
+		{"result pages", testResultPages},
+		{"search", testSearch},
+		{"images", testImages},
+		{"vulnerable images", testVulnerableImages},
+		{"policies", testPolicies},
+		{"users", testUsers},
+		{"audit", testAudit},
+		{"workers", testWorkers},
+		{"retention", testRetention},
+		{"stats", testStats},
+		{"transactions", testTransactions},
+		{"closed", testClosed},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+}

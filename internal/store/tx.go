@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+)
+
+// Tx is one write transaction. It is used by one goroutine at a time and only inside the function given to Update.
+type Tx struct {
+	*Reader
+	sqlTx *sql.Tx
+	pgxTx pgx.Tx
+}
+
+// SQL returns the transaction on SQLite, nil on PostgreSQL. It is there for package queue.
+func (tx *Tx) SQL() *sql.Tx { return tx.sqlTx }
+
+// Pgx returns the transaction on PostgreSQL, nil on SQLite. It is there for package queue.
+func (tx *Tx) Pgx() pgx.Tx { return tx.pgxTx }
+
+// How often Update runs a transaction that lost a deadlock or a race, and how long it waits between two attempts at most.
+const (
+	updateAttempts = 8
+	updateBackoff  = 200 * time.Millisecond
+)
+
+// Update runs fn in one write transaction, at read committed. It commits when fn returns nil and rolls back otherwise.
+// A transaction that lost a deadlock or a race is run again, so fn must set what it hands out anew each time and have no
+// effect beyond the transaction. Inside fn, read through tx: a read through DB sees the state before the transaction and
+// takes another connection.
+func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	run := db.updateSQLite
+	if db.dialect == Postgres {
+		run = db.updatePostgres
+	}
+	var err error
+	for attempt := range updateAttempts {
+		if err = run(ctx, fn); err == nil || !retryable(err) {
+			break
+		}
+		db.log.Debug("transaction runs again", "attempt", attempt+1, "error", err)
+		wait := min(updateBackoff, 5*time.Millisecond<<attempt)
+		select {
+		case <-ctx.Done():
+			return fail(ctx.Err(), "write to the database")
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if kind, _ := classify(err); kind != "" {
+		return fail(err, "write to the database")
+	}
+	return err
+}
+
+func (db *DB) updateSQLite(ctx context.Context, fn func(*Tx) error) error {
+	sqlTx, err := db.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sqlTx.Rollback() }() // after a commit it does nothing
+	if err := fn(&Tx{Reader: db.with(sqlTx), sqlTx: sqlTx}); err != nil {
+		return err
+	}
+	return sqlTx.Commit()
+}
+
+// updatePostgres begins the transaction on the driver's own connection, because package queue needs a pgx.Tx, and runs
+// everything else through database/sql on that same connection.
+func (db *DB) updatePostgres(ctx context.Context, fn func(*Tx) error) error {
+	conn, err := db.writer.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	var pgxTx pgx.Tx
+	if err := conn.Raw(func(driverConn any) error {
+		c, ok := driverConn.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("unexpected connection of type %T", driverConn)
+		}
+		var err error
+		pgxTx, err = c.Conn().Begin(ctx)
+		return err
+	}); err != nil {
+		return err
+	}
+	defer func() {
+		// The caller's context may be over; the connection is worth saving all the same.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = pgxTx.Rollback(ctx) // after a commit it does nothing
+	}()
+	if err := fn(&Tx{Reader: db.with(oneTrip{conn}), pgxTx: pgxTx}); err != nil {
+		return err
+	}
+	return pgxTx.Commit(ctx)
+}
+
+func (db *DB) with(conn bun.IConn) *Reader {
+	r := *db.Reader
+	r.conn = conn
+	return &r
+}

@@ -1,0 +1,214 @@
+package testkit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// postgresServer is the server all tests of this process share. It is the one thing here that outlives a test: starting
+// it takes longer than most tests do.
+var postgresServer = sync.OnceValues(startPostgres)
+
+// databaseTimeout bounds creating and dropping a database.
+const databaseTimeout = 30 * time.Second
+
+// Postgres creates an empty database and returns its address, "postgres://…"; the database goes with the test. The
+// server is started once for the test process, on the loopback interface, and ends with it. TIDEWAITER_TEST_POSTGRES may
+// give the address of another server, whose user may create databases.
+func Postgres(t testing.TB) (dsn string) {
+	t.Helper()
+	server, err := postgresServer()
+	if err != nil {
+		t.Fatalf("testkit: %v", err)
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	if err := execute(t.Context(), server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		t.Fatalf("testkit: create database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := execute(context.Background(), server, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+			t.Errorf("testkit: drop database: %v", err)
+		}
+	})
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("testkit: the server's address is no URL; give it as postgres://user:password@host:port/database")
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+// execute runs one statement outside of a transaction.
+func execute(ctx context.Context, dsn, statement string) error {
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, statement)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// startPostgres starts a server, if there is none to use, and returns the address of its own database.
+func startPostgres() (dsn string, err error) {
+	if dsn := os.Getenv("TIDEWAITER_TEST_POSTGRES"); dsn != "" {
+		return dsn, nil
+	}
+	bin, err := postgresPrograms()
+	if err != nil {
+		return "", err
+	}
+	owner, err := postgresAccount()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "testkit-pg-")
+	if err != nil {
+		return "", fmt.Errorf("start postgres: %w", err)
+	}
+	if dsn, err = runPostgres(bin, dir, owner); err != nil {
+		return "", errors.Join(fmt.Errorf("start postgres: %w", err), os.RemoveAll(dir))
+	}
+	return dsn, nil
+}
+
+// runPostgres makes a cluster in dir and starts a server on it. The server removes dir when it ends.
+func runPostgres(bin, dir string, owner *account) (string, error) {
+	if owner != nil {
+		if err := os.Chown(dir, int(owner.uid), int(owner.gid)); err != nil {
+			return "", err
+		}
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return "", err
+	}
+	defer log.Close()
+	data := filepath.Join(dir, "data")
+	initdb := exec.Command(filepath.Join(bin, "initdb"),
+		"-D", data, "-U", "testkit", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.Dir, initdb.Env, initdb.SysProcAttr = dir, environ([]string{"PG"}), owner.attributes()
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	for attempt := 1; ; attempt++ {
+		port, err := freePort()
+		if err != nil {
+			return "", err
+		}
+		err = serve(bin, dir, port, owner, log)
+		if err == nil {
+			return fmt.Sprintf("postgres://testkit@127.0.0.1:%d/postgres?sslmode=disable", port), nil
+		}
+		if attempt == 3 { // somebody else may have taken the port meanwhile, but not that often
+			text, _ := os.ReadFile(log.Name()) // an addition to the error; it may be missing
+			return "", fmt.Errorf("%w\n%s", err, text)
+		}
+	}
+}
+
+// serve starts the server and waits until it says in its data directory that it is ready: an answer on the port might
+// be another server's. The program is left to its keeper.
+func serve(bin, dir string, port int, owner *account, log *os.File) error {
+	data := filepath.Join(dir, "data")
+	p, err := start(program{
+		args: []string{
+			filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", dir,
+			"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200",
+			// Nothing here has to survive a crash of the machine.
+			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+		},
+		env: environ([]string{"PG"}), dir: dir, signal: "QUIT", remove: dir, user: owner, out: log,
+	})
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		select {
+		case <-p.ended:
+			return errors.New("the server ended at once")
+		default:
+		}
+		// PostgreSQL: the last line of postmaster.pid is the state.
+		pid, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+		if err != nil {
+			continue // not written yet
+		}
+		if lines := strings.Fields(string(pid)); len(lines) > 0 && lines[len(lines)-1] == "ready" {
+			return nil
+		}
+	}
+	p.stop()
+	return fmt.Errorf("the server is not ready after %v", startTimeout)
+}
+
+// freePort is a loopback port nobody listens on at the moment.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// postgresPrograms is the directory of the newest server programs on this machine.
+func postgresPrograms() (string, error) {
+	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	slices.SortFunc(dirs, func(a, b string) int { return postgresVersion(a) - postgresVersion(b) })
+	if len(dirs) > 0 {
+		return filepath.Dir(dirs[len(dirs)-1]), nil
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	return "", errors.New("no PostgreSQL server programs on this machine: install Debian's package postgresql, or its " +
+		"like, or give the address of a running server in TIDEWAITER_TEST_POSTGRES")
+}
+
+// postgresVersion reads the version out of Debian's path, 0 when there is none in it.
+func postgresVersion(path string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+	return n
+}
+
+// postgresAccount is who the server has to run as: PostgreSQL refuses to run as root. Nil means the present user.
+func postgresAccount() (*account, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, errU := strconv.ParseUint(u.Uid, 10, 32)
+		gid, errG := strconv.ParseUint(u.Gid, 10, 32)
+		if errU == nil && errG == nil {
+			return &account{uint32(uid), uint32(gid)}, nil
+		}
+	}
+	return nil, errors.New("start postgres: running as root, and there is neither a user postgres nor a user nobody to run it as")
+}

@@ -1,0 +1,50 @@
+package tidewaiter
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// JobKind says what a job does. The kinds are declared by the packages that handle them: two to 127 letters, digits,
+// underscores or dashes, beginning with a letter.
+type JobKind string
+
+// What a job gets when it does not say.
+const (
+	DefaultMaxAttempts = 5
+	DefaultJobTimeout  = 10 * time.Minute
+)
+
+// Job is one piece of work to be done in the background: one page of a listing, one tag, one layer, one image; minutes
+// at most. Any job may run twice, so doing one again must change nothing.
+type Job struct {
+	Kind JobKind
+	Lane Lane
+	Args any // JSON; nil is null
+
+	// UniqueKey keeps the same work from being queued twice: while a job of the same kind, lane and key waits, runs or
+	// is to be retried, another is not inserted. "" inserts always.
+	UniqueKey string
+	// RegistryID is the registry the job works for, "" when it works for none. Limits on how many jobs of a registry run
+	// at once, and cancelling, go by it.
+	RegistryID string
+
+	RunAt       time.Time     // not before; zero is at once
+	MaxAttempts int           // tries before the job fails for good; 0 is DefaultMaxAttempts
+	Timeout     time.Duration // of one attempt; 0 is DefaultJobTimeout
+}
+
+// JobRun is one attempt at a job.
+type JobRun struct {
+	ID          int64
+	Kind        JobKind
+	Lane        Lane
+	Attempt     int // from 1; waiting, shutdowns and crashes do not count
+	MaxAttempts int
+	Args        json.RawMessage
+	RegistryID  string
+	CreatedAt   time.Time
+}
+
+// Last reports whether the job fails for good when this attempt fails.
+func (r JobRun) Last() bool { return r.Attempt >= r.MaxAttempts }
