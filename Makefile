@@ -24,7 +24,7 @@ go:
 .PHONY: build
 build: go ## Build bin/tidewaiter
 	@mkdir -p $(BIN)
-	go build -trimpath -ldflags '-s -w -X github.com/tidewaiter/tidewaiter/internal/cli.version=$(VERSION)' -o $(BIN)/tidewaiter ./cmd/tidewaiter
+	go build -ldflags '-s -w -X github.com/tidewaiter/tidewaiter/internal/cli.version=$(VERSION)' -o $(BIN)/tidewaiter ./cmd/tidewaiter
 
 # A real registry for the demo and the tests: the reference implementation, built from its module.
 $(BIN)/registry: | go

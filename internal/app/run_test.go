@@ -3,6 +3,7 @@ package app_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,7 +25,7 @@ import (
 const adminPassword = "correct horse battery staple"
 
 // patience bounds every wait of these tests. Nothing here takes as long unless it hangs.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // onBoth runs a test on SQLite and on PostgreSQL.
 func onBoth(t *testing.T, f func(t *testing.T, database string)) {
@@ -72,10 +73,13 @@ func start(t *testing.T, cfg app.Config) *server {
 }
 
 // eventually waits until f says that it is so.
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t *testing.T, what string, f func() bool, state ...func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !f(); {
 		if time.Now().After(deadline) {
+			for _, f := range state {
+				t.Log(f())
+			}
 			t.Fatalf("not so after %s: %s", patience, what)
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -93,6 +97,13 @@ func (s *server) withAdvisories(t *testing.T) *server {
 func (s *server) finished(t *testing.T) map[string]*tidewaiter.Scan {
 	t.Helper()
 	var newest map[string]*tidewaiter.Scan
+	describe := func() string {
+		out := "newest scans:"
+		for _, scan := range newest {
+			out += fmt.Sprintf("\n%+v", scan)
+		}
+		return out
+	}
 	eventually(t, "all scans over", func() bool {
 		scans, _, err := s.control.Scans(t.Context(), control.ScanFilter{Page: control.Page{Limit: 1000}})
 		if err != nil {
@@ -100,15 +111,15 @@ func (s *server) finished(t *testing.T) map[string]*tidewaiter.Scan {
 		}
 		newest = map[string]*tidewaiter.Scan{}
 		for _, scan := range scans {
-			if !scan.State.Done() {
-				return false
-			}
 			if newest[scan.RegistryID] == nil {
 				newest[scan.RegistryID] = scan
 			}
+			if !scan.State.Done() {
+				return false
+			}
 		}
 		return len(scans) > 0
-	})
+	}, describe)
 	return newest
 }
 

@@ -272,6 +272,7 @@ func TestLanguages(t *testing.T) {
 		{"node scoped", entry{name: "app/node_modules/@babel/core/package.json", body: `{"name":"@babel/core","version":"7.0.0"}`},
 			[]string{"/app/node_modules/@babel/core/package.json node-pkg:@babel/core@7.0.0"}},
 		{"node without name", entry{name: "app/dist/esm/package.json", body: `{"type":"module"}`}, nil},
+		{"node package's broken test file", entry{name: "app/node_modules/resolve/test/malformed/package.json", body: `{`}, nil},
 		{"wheel", entry{name: "usr/local/lib/python3.12/site-packages/requests-2.28.1.dist-info/METADATA", body: requestsMetadata},
 			[]string{"/usr/local/lib/python3.12/site-packages/requests-2.28.1.dist-info/METADATA python-pkg:requests@2.28.1"}},
 		{"egg-info file", entry{name: "usr/lib/python3/x.egg-info", body: "Metadata-Version: 1.0\nName: x\nVersion: 1.0\n"},
@@ -289,6 +290,9 @@ func TestLanguages(t *testing.T) {
 			[]string{"/app/App.deps.json dotnet-core:Newtonsoft.Json@12.0.1"}},
 		{"conda", entry{name: "opt/conda/envs/base/conda-meta/openssl-1.1.1q-h7f8727e_0.json", body: `{"name":"openssl","version":"1.1.1q","license":"OpenSSL"}`},
 			[]string{"/opt/conda/envs/base/conda-meta/openssl-1.1.1q-h7f8727e_0.json conda-pkg:openssl@1.1.1q"}},
+		{"julia", entry{name: "app/Manifest.toml",
+			body: "julia_version = \"1.9.0\"\nmanifest_format = \"2.0\"\n\n[[deps.JSON]]\nuuid = \"682c06a0-de6a-54ab-a142-c8b1cf79cde6\"\nversion = \"0.21.4\"\n"},
+			[]string{"/app/Manifest.toml julia:JSON@0.21.4"}},
 		{"jar", entry{name: "app/app.jar", body: zipped(t, pom)}, []string{"/app/app.jar jar:org.example:app@1.2.3"}},
 		{"war with jars", entry{name: "app/shop.war", body: zipped(t, map[string]string{"WEB-INF/lib/log4j-core-2.14.1.jar": log4j})},
 			[]string{"/app/shop.war/WEB-INF/lib/log4j-core-2.14.1.jar jar:org.apache.logging.log4j:log4j-core@2.14.1"}},
@@ -401,5 +405,17 @@ func TestGoBinary(t *testing.T) {
 		if diff := cmp.Diff([]string{"/usr/local/bin/again", "/usr/local/bin/app"}, paths); diff != "" {
 			t.Error(diff)
 		}
+	}
+}
+
+func TestSameFileTwice(t *testing.T) {
+	war := func(inner map[string]string) entry { return entry{name: "x.war", body: zipped(t, inner)} }
+	a := analyze(t, newEngine(t, engine.Options{}),
+		node("a", "1.0.0"), node("a", "2.0.0"),
+		war(map[string]string{"a.jar": zipped(t, map[string]string{"META-INF/maven/g/a/pom.properties": "groupId=g\nartifactId=a\nversion=1\n"})}),
+		war(map[string]string{"index.html": ""}),
+	)
+	if diff := cmp.Diff([]string{"/app/node_modules/a/package.json node-pkg:a@2.0.0"}, names(a)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -46,7 +46,7 @@ func parseAPKInstalled(ctx context.Context, e *Engine, f *file, out *found) erro
 		case "A:":
 			p.Arch = value
 		case "L:":
-			p.Licenses = licensing.LaxSplitLicenses(value)
+			p.Licenses = licensing.LaxSplitLicenses(clip(value, 1000))
 		case "m:":
 			p.Maintainer = value
 		case "F:":

@@ -27,7 +27,7 @@ func parseCopyright(ctx context.Context, _ *Engine, f *file, out *found) error {
 		case strings.HasPrefix(line, "License:"):
 			name, _, _ := strings.Cut(strings.TrimPrefix(line, "License:"), "(")
 			name = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(name), " license"))
-			names = append(names, licensing.SplitLicenses(name)...)
+			names = append(names, licensing.SplitLicenses(clip(name, 500))...)
 		default:
 			if m := commonLicense.FindStringSubmatch(line); m != nil {
 				names = append(names, m[1])
@@ -37,7 +37,7 @@ func parseCopyright(ctx context.Context, _ *Engine, f *file, out *found) error {
 	if err != nil {
 		return err
 	}
-	names = licensing.NormalizeLicenses(names)
+	names = licenseNames(licensing.NormalizeLicenses(names))
 	slices.Sort(names)
 	if names = slices.Compact(names); len(names) == 0 {
 		return errNothing

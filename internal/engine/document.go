@@ -19,7 +19,8 @@ type document struct {
 	inventories map[string][]tidewaiter.Inventory // by path; one file can list packages of several kinds
 	links       []link
 	packages    int
-	text        int // bytes of paths kept
+	nested      map[string][]string // inventories in an archive, by the archive's path
+	text        int                 // bytes of text kept
 
 	distributions []distributionFile
 	licenses      map[string][]string // of Debian packages, by name
@@ -33,13 +34,20 @@ type document struct {
 // link is a hard link: another name of a file of the same layer.
 type link struct{ path, target string }
 
-// maxOwned bounds the file lists of package databases: the kernel's and TeX Live's packages together list fewer.
-const maxOwned = 4_000_000
+// Bounds of what is kept beside the inventories. A file list of a whole desktop with TeX Live has half of maxOwned.
+const (
+	maxOwned    = 1_000_000
+	maxLicensed = 20_000 // Debian packages
+	maxSets     = 1000   // content sets
+	maxReleases = 100    // files that tell the distribution
+	maxField    = 1024   // bytes of a package's name, version and the like
+)
 
 func newDocument(e *Engine) *document {
 	return &document{
 		engine: e, limits: e.limits,
 		inventories: map[string][]tidewaiter.Inventory{},
+		nested:      map[string][]string{},
 		licenses:    map[string][]string{},
 		dpkgFiles:   map[string][]uint64{},
 		owned:       map[uint64]struct{}{},
@@ -59,44 +67,83 @@ func (d *document) notice(kind tidewaiter.ErrorKind, path, format string, args .
 	})
 }
 
-// keep accounts for a path the document is about to hold.
-func (d *document) keep(path string) error {
-	if d.text += len(path); d.text > d.limits.Document {
-		return tidewaiter.Errorf(tidewaiter.ErrTooLarge, "its analysis would hold more than %d bytes of paths", d.limits.Document)
+// keep accounts for text the document is about to hold.
+func (d *document) keep(text string) error { return d.weigh(len(text)) }
+
+func (d *document) weigh(n int) error {
+	if d.text += n; d.text > d.limits.Document {
+		return tidewaiter.Errorf(tidewaiter.ErrTooLarge, "its analysis would hold more than %d bytes", d.limits.Document)
 	}
 	return nil
 }
 
 // add puts in what a parser found in a file. A file that comes twice in an archive counts as it came last.
 func (d *document) add(path string, f *found) error {
-	if err := d.keep(path); err != nil {
-		return err
-	}
-	for i := range f.inventories {
-		inv := &f.inventories[i]
-		if room := d.limits.Packages - d.packages; len(inv.Packages) > room {
-			inv.Packages = inv.Packages[:max(room, 0)]
-			d.notice(tidewaiter.ErrTooLarge, inv.Path, "the layer has more than %d packages", d.limits.Packages)
-		}
-		d.packages += len(inv.Packages)
-		if inv.Path != path {
-			if err := d.keep(inv.Path); err != nil {
-				return err
-			}
-		}
-	}
 	d.forget(path)
 	for _, inv := range f.inventories {
+		inv.Packages = d.admit(&inv)
+		if err := d.weigh(weightOf(&inv)); err != nil {
+			return err
+		}
+		d.packages += len(inv.Packages)
 		d.inventories[inv.Path] = append(d.inventories[inv.Path], inv)
+		if inv.Path != path {
+			d.nested[path] = append(d.nested[path], inv.Path)
+		}
 	}
-	d.distributions = append(d.distributions, f.distributions...)
-	d.a.ContentSets = append(d.a.ContentSets, f.contentSets...)
-	if f.license != "" {
+	d.addContext(path, f)
+	return nil
+}
+
+// admit returns the packages there is room for, without those whose fields are too long to be true.
+func (d *document) admit(inv *tidewaiter.Inventory) []tidewaiter.Package {
+	sane := slices.DeleteFunc(inv.Packages, func(p tidewaiter.Package) bool {
+		return max(len(p.Name), len(p.Version), len(p.Release), len(p.Arch), len(p.Source), len(p.SourceVer), len(p.SourceRel),
+			len(p.Modularity), len(p.Maintainer), len(p.PURL)/4) > maxField
+	})
+	if n := len(inv.Packages) - len(sane); n > 0 {
+		d.notice(tidewaiter.ErrTooLarge, inv.Path, "left out %d packages with fields of more than %d bytes", n, maxField)
+	}
+	if room := max(d.limits.Packages-d.packages, 0); len(sane) > room {
+		d.notice(tidewaiter.ErrTooLarge, inv.Path, "the layer has more than %d packages", d.limits.Packages)
+		sane = sane[:room]
+	}
+	return sane
+}
+
+// weightOf is about how many bytes of text an inventory holds.
+func weightOf(inv *tidewaiter.Inventory) int {
+	n := len(inv.Path)
+	for i := range inv.Packages {
+		p := &inv.Packages[i]
+		n += len(p.Name) + len(p.Version) + len(p.Release) + len(p.Source) + len(p.SourceVer) + len(p.SourceRel) +
+			len(p.Modularity) + len(p.Maintainer) + len(p.PURL)
+		for _, l := range p.Licenses {
+			n += len(l)
+		}
+	}
+	return n
+}
+
+// addContext puts in what a file tells of other files' packages.
+func (d *document) addContext(path string, f *found) {
+	if len(d.distributions) < maxReleases {
+		d.distributions = append(d.distributions, f.distributions...)
+	}
+	for _, s := range f.contentSets {
+		if len(d.a.ContentSets) < maxSets && len(s) <= maxField && !slices.Contains(d.a.ContentSets, s) {
+			d.a.ContentSets = append(d.a.ContentSets, s)
+		}
+	}
+	if f.license != "" && len(d.licenses) < maxLicensed {
 		d.licenses[f.license] = f.licenses
 	}
+	if len(f.owned)+len(f.dpkgFiles) == 0 {
+		return
+	}
 	if d.ownedCount += len(f.owned) + len(f.dpkgFiles); d.ownedCount > maxOwned {
-		d.notice(tidewaiter.ErrTooLarge, path, "the package database lists more than %d files", maxOwned)
-		return nil
+		d.notice(tidewaiter.ErrTooLarge, path, "the package databases list more than %d files", maxOwned)
+		return
 	}
 	if f.dpkgPackage != "" {
 		d.dpkgFiles[f.dpkgPackage] = append(d.dpkgFiles[f.dpkgPackage], f.dpkgFiles...)
@@ -104,20 +151,15 @@ func (d *document) add(path string, f *found) error {
 	for _, h := range f.owned {
 		d.owned[h] = struct{}{}
 	}
-	return nil
 }
 
 // forget drops what an earlier entry of the same name declared.
 func (d *document) forget(path string) {
-	if _, again := d.inventories[path]; !again {
-		return
-	}
 	delete(d.inventories, path)
-	for p := range d.inventories {
-		if strings.HasPrefix(p, path+"/") {
-			delete(d.inventories, p)
-		}
+	for _, p := range d.nested[path] {
+		delete(d.inventories, p)
 	}
+	delete(d.nested, path)
 }
 
 // finish puts the document in order.
@@ -161,8 +203,12 @@ func (d *document) resolveLinks() {
 			if osInventory(inv.Type) || len(inv.Packages) == 0 || d.packages+len(inv.Packages) > d.limits.Packages {
 				continue
 			}
-			d.packages += len(inv.Packages)
 			inv.Path = l.path
+			if d.weigh(weightOf(&inv)) != nil {
+				d.notice(tidewaiter.ErrTooLarge, l.path, "its packages were left out, as those of hard links after it")
+				return
+			}
+			d.packages += len(inv.Packages)
 			d.inventories[l.path] = append(d.inventories[l.path], inv)
 		}
 	}

@@ -28,9 +28,6 @@ func (f *file) reader(ctx context.Context) *parserReader {
 	return &parserReader{SectionReader: io.NewSectionReader(f.at, 0, f.size), ctx: ctx}
 }
 
-// bytes returns the whole file.
-func (f *file) bytes(ctx context.Context) ([]byte, error) { return io.ReadAll(f.reader(ctx)) }
-
 // close gives back what the file is held in. It must not be read any more.
 func (f *file) close() {
 	if f.free != nil {
@@ -102,7 +99,7 @@ func (w *walker) load(p string, size int64, r io.Reader, k *kind) (*file, error)
 	f.at = bytes.NewReader(b)
 	if _, err := io.ReadFull(r, b); err != nil {
 		f.close()
-		return nil, shortRead(err)
+		return nil, err
 	}
 	return f, nil
 }
@@ -126,14 +123,7 @@ func (w *walker) toSpool(p string, size int64, r io.Reader) (*file, error) {
 		if _, ours := errors.AsType[*os.PathError](err); ours {
 			return nil, tidewaiter.Errorf(tidewaiter.ErrTransient, "spool: %w", err)
 		}
-		return nil, shortRead(err)
+		return nil, err
 	}
 	return f, nil
-}
-
-func shortRead(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -42,14 +42,26 @@ func parseWith(ctx context.Context, p trivyParser, t ftypes.LangType, f *file, o
 // load the files beside it.
 func parseNodePackage(ctx context.Context, _ *Engine, f *file, out *found) error {
 	p, err := packagejson.NewParser().Parse(f.reader(ctx))
-	if err != nil {
+	if err != nil && !insideNodePackage(f.path) {
 		return err
 	}
-	if p.ID == "" {
+	if err != nil || p.ID == "" {
 		return errNothing
 	}
 	out.list(f.path, string(ftypes.NodePkg), fromTrivy(ftypes.NodePkg, []ftypes.Package{p.Package}))
 	return nil
+}
+
+// insideNodePackage tells the package.json of an installed package, node_modules/name or node_modules/@scope/name, from
+// those deeper in it: hints for bundlers, and broken ones its tests are about.
+func insideNodePackage(p string) bool {
+	const modules = "/node_modules/"
+	i := strings.LastIndex(p, modules)
+	if i < 0 {
+		return false
+	}
+	depth := strings.Count(p[i+len(modules):], "/")
+	return depth > 2 || depth == 2 && p[i+len(modules)] != '@'
 }
 
 func parsePythonMetadata(ctx context.Context, _ *Engine, f *file, out *found) error {

@@ -26,7 +26,7 @@ type Limits struct {
 	Packages int // in a layer; 200,000
 	Notices  int // in a layer; 200
 	Findings int // secrets in a layer; 10,000, of which 100 in a file
-	Document int // bytes of paths a layer's analysis may hold; 32 MiB
+	Document int // bytes of text a layer's analysis may hold; 64 MiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -43,6 +43,6 @@ func (l Limits) withDefaults() Limits {
 	l.Packages = cmp.Or(l.Packages, 200_000)
 	l.Notices = cmp.Or(l.Notices, 200)
 	l.Findings = cmp.Or(l.Findings, 10_000)
-	l.Document = cmp.Or(l.Document, 32<<20)
+	l.Document = cmp.Or(l.Document, 64<<20)
 	return l
 }

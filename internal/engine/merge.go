@@ -52,10 +52,14 @@ func (t *tree) apply(a *tidewaiter.Analysis, layer int) {
 	for _, path := range a.Whiteouts {
 		t.remove(path)
 	}
+	owned := make(map[string]bool, len(a.Owned))
+	for _, path := range a.Owned {
+		owned[path] = true
+	}
 	for i := range a.Inventories {
 		inv := &a.Inventories[i]
 		e := t.put(inv.Path, layer)
-		if _, owned := slices.BinarySearch(a.Owned, inv.Path); owned && !osInventory(inv.Type) {
+		if owned[inv.Path] && !osInventory(inv.Type) {
 			continue // the file is there, its packages are the distribution's
 		}
 		e.inventories = append(e.inventories, inv)

@@ -71,7 +71,7 @@ func (h *rpmHeader) pkg() tidewaiter.Package {
 		p.Arch = "None"
 	}
 	if h.license != "" {
-		p.Licenses = []string{h.license}
+		p.Licenses = []string{clip(h.license, 1000)}
 	}
 	if name, version, release, err := splitSourceRPM(h.source); err == nil {
 		p.Source, p.SourceVer, p.SourceRel = name, version, release

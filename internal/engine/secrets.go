@@ -81,7 +81,7 @@ func (w *walker) scanSecrets(ctx context.Context, p string, r io.Reader) error {
 		secrets = secrets[:room]
 	}
 	w.doc.a.Secrets = append(w.doc.a.Secrets, secrets...)
-	return nil
+	return w.doc.weigh(len(p) * len(secrets))
 }
 
 // scan returns the secrets in a file, in order of place. Matches are censored by the scanner.

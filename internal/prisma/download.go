@@ -119,7 +119,7 @@ func csvRow(r *imageScanResult, v *vulnerability) []string {
 		strings.Join(r.Collections, ","), r.RepoTag.Digest, v.Link, "", strings.Join(v.paths, ","), csvTime(r.ScanTime), "", "",
 	}
 	if v.CVE == "" {
-		row[8], row[15], row[21] = strconv.Itoa(v.ID), "", v.Title+"\n"+v.Description
+		row[8], row[15], row[21] = strconv.Itoa(v.ID), "", strings.TrimSpace(v.Title+"\n"+v.Description)
 	}
 	if v.GracePeriodDays > 0 {
 		row[18] = strconv.Itoa(v.GracePeriodDays)

@@ -55,10 +55,10 @@ func filled(t *testing.T) *console {
 	c.ok("PUT", "/settings/registry", `{"specifications":[
 		{"version":"2","registry":"https://r.example.com","repository":"team/*","credentialID":"robot","cap":5,"collections":["blue"]},
 		`+declared+`,{"version":"2"}]}`)
-	c.ok("PUT", "/policies/vulnerability/images", `{"rules":[{"name":"strict","collections":[{"name":"blue"}],"effect":"alert, block",
+	c.ok("PUT", "/policies/vulnerability/images", `{"rules":[{"name":"strict","collections":[{"name":"blue"}],"effect":"block",
 		"alertThreshold":{"disabled":false,"value":1},"blockThreshold":{"enabled":true,"value":9.0},"graceDays":3,
 		"cveRules":[{"id":"CVE-2020-0002","effect":"ignore","description":"no","expiration":{"enabled":true,"date":"2030-01-01T00:00:00Z"}}],
-		"tags":[{"name":"t","effect":"alert"}],"riskFactorsEffects":[{"riskFactor":"DoS","effect":"alert"}],
+		"tags":[{"name":"t","effect":"alert"}],"riskFactorsEffects":[{"riskFactor":"DoS - High","effect":"alert"}],
 		"pkgTypesThresholds":[{"type":"nodejs","alertThreshold":{"value":4},"blockThreshold":{}}],
 		"license":{"alertThreshold":{"enabled":true,"value":7},"critical":["AGPL-3.0"]}},
 		{"name":"rest","disabled":true,"collections":[{"name":"All"}],"unknown":1}]}`)

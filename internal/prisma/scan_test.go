@@ -177,8 +177,9 @@ func TestProgressOfRegularScans(t *testing.T) {
 	}
 	declareTwo(c)
 	c.ok("POST", "/registry/scan", "")
+	first := c.specs()[0]["id"].(string)
 	c.must(c.store.Update(t.Context(), func(tx *store.Tx) error {
-		s, err := tx.UnfinishedScan(t.Context(), c.specs()[0]["id"].(string))
+		s, err := tx.UnfinishedScan(t.Context(), first)
 		if err != nil {
 			return err
 		}

@@ -103,12 +103,12 @@ func (q *Queue) Resume(ctx context.Context, lane tidewaiter.Lane) error {
 	return nil
 }
 
-// cancelEvery is how often a process looks for cancelled jobs among its own. River tells it at once, but a message can
-// be lost: to a job just being claimed, or with the connection that listens.
-const cancelEvery = time.Second
+// lookEvery is how often a process looks after its running jobs: for those that were cancelled, because a message of
+// River's can be lost, to a job just being claimed or with the connection that listens; and for parked ones.
+const lookEvery = time.Second
 
-func (q *Queue) watchCancels(ctx context.Context) {
-	tick := time.NewTicker(cancelEvery)
+func (q *Queue) watchRunning(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -116,6 +116,7 @@ func (q *Queue) watchCancels(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		q.advanceDue(ctx)
 		if q.running.empty() {
 			continue
 		}

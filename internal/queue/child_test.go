@@ -51,8 +51,8 @@ func child(url string) {
 		fmt.Println("failed", err)
 		return nil
 	})
+	fmt.Println("starts") // a deadly job may leave no time for it later
 	must(q.Start(ctx))
-	fmt.Println("started")
 	select {}
 }
 
@@ -82,7 +82,7 @@ func spawn(t *testing.T, url string) *process {
 		}
 	}()
 	t.Cleanup(func() { p.kill() })
-	if line := next(t, p.lines); line != "started" {
+	if line := next(t, p.lines); line != "starts" {
 		t.Fatal(line)
 	}
 	return p

@@ -21,7 +21,7 @@ const (
 )
 
 // Enqueue inserts jobs in the caller's transaction: they exist when it commits, and never do when it does not. Of jobs
-// that are the same by kind, lane and UniqueKey the first is inserted, and none when one is under way already. It
+// that are the same by kind, lane and UniqueKey the first is inserted, and none when one waits already. It
 // returns ErrInvalid, before anything is written, for a job that cannot be run. In what order the jobs of one call run
 // is open.
 func (q *Queue) Enqueue(ctx context.Context, tx *store.Tx, jobs ...tidewaiter.Job) error {
@@ -151,7 +151,7 @@ func uniqueKey(job *tidewaiter.Job) string {
 }
 
 // The statements insert an array of rows. A unique job counts while it is available, pending, retryable, running or
-// scheduled: bits 0, 4, 5, 6 and 7 of River's unique_states, 241. A conflict changes nothing and locks nothing, unlike
+// scheduled: bits 0, 4, 5, 6 and 7 of River's unique_states, 241. (A running one gives its key up, see freeKey.) A conflict changes nothing and locks nothing, unlike
 // River's own insert, which rewrites the job it met.
 const (
 	insertSQLite = `insert into river_job (args, created_at, kind, max_attempts, metadata, queue, scheduled_at, state, tags, unique_key, unique_states)

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -67,7 +68,20 @@ func (r Running) Enter(run tidewaiter.JobRun, limit int, now time.Time) time.Dur
 func (r Running) Leave(run tidewaiter.JobRun, took time.Duration) { r.r.leave(run, took) }
 
 // Parked calls parked.
-func (r Running) Parked(registryID string) int64 { return r.r.parked(registryID) }
+func (r Running) Parked(registryID string) int64 {
+	p, _ := r.r.parked(registryID)
+	return p.id
+}
+
+// Due calls due and puts everything back.
+func (r Running) Due() (ids []int64) {
+	places := r.r.due()
+	for _, p := range slices.Backward(places) {
+		ids = append(ids, p.id)
+		r.r.putBack(p)
+	}
+	return ids
+}
 
 // Registries is how many registries it remembers.
 func (r Running) Registries() int { return len(r.r.registries) }

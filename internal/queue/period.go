@@ -16,6 +16,9 @@ type period struct {
 	last  int64 // the last period known to be taken, by whomever
 }
 
+// periodKey begins the unique keys of jobs that come periodically.
+const periodKey = "period:"
+
 // Periodic has a job inserted once in each period, however many processes there are, the first one soon after the first
 // start. Which periods were served is kept in the database: a restart neither repeats nor forgets one, and of periods
 // that passed while nothing ran one job comes of all. Periods are counted from 1970, so "24h" begins at midnight UTC.
@@ -26,7 +29,7 @@ func (q *Queue) Periodic(name string, every time.Duration, job tidewaiter.Job) {
 		panic("queue: the period of " + name + " is shorter than a second")
 	}
 	if job.UniqueKey == "" {
-		job.UniqueKey = "period:" + name
+		job.UniqueKey = periodKey + name
 	}
 	q.periods = append(q.periods, &period{name: name, every: every, job: job, last: -1})
 }

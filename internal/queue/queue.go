@@ -182,7 +182,7 @@ func (q *Queue) Start(ctx context.Context) error {
 	}
 	q.quit = quit
 	q.loops.Go(func() { q.watchWorkers(loops) })
-	q.loops.Go(func() { q.watchCancels(loops) })
+	q.loops.Go(func() { q.watchRunning(loops) })
 	q.loops.Go(func() { q.watchPeriods(loops) })
 	return nil
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,16 +29,12 @@ func (r *running) enter(run tidewaiter.JobRun, cancel context.CancelCauseFunc, l
 		return closedPark
 	}
 	if run.RegistryID != "" {
-		s := r.registries[run.RegistryID]
-		if s == nil {
-			s = &share{take: firstTake, waits: map[int64]bool{}}
-			r.registries[run.RegistryID] = s
-		}
+		s := r.share(run.RegistryID)
 		if s.waits[run.ID] {
 			s.waits[run.ID] = false
 		}
 		if limit > 0 && s.running >= limit {
-			return s.park(run.ID, limit)
+			return s.park(place{run.ID, run.RegistryID, run.Lane, limit})
 		}
 		s.running++
 	}
@@ -57,16 +54,53 @@ func (r *running) leave(run tidewaiter.JobRun, took time.Duration) {
 	}
 }
 
-// parked takes the job of a registry that has been parked longest off the list, 0 when there is none.
-func (r *running) parked(registryID string) int64 {
+// parked takes the job of a registry that has been parked longest off the list, if there is one.
+func (r *running) parked(registryID string) (place, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.registries[registryID]
 	if s == nil {
-		return 0
+		return place{}, false
 	}
 	defer r.tidy(registryID, s)
 	return s.next()
+}
+
+// due takes as many parked jobs off the list as there is room for.
+func (r *running) due() (places []place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for registryID, s := range r.registries {
+		for range s.limit - s.running {
+			p, ok := s.next()
+			if !ok {
+				break
+			}
+			places = append(places, p)
+		}
+		r.tidy(registryID, s)
+	}
+	return places
+}
+
+// putBack undoes parked or due.
+func (r *running) putBack(p place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.share(p.registryID)
+	if _, ok := s.waits[p.id]; !ok {
+		s.limit, s.order = p.limit, slices.Insert(s.order, 0, p)
+		s.waits[p.id] = true
+	}
+}
+
+func (r *running) share(registryID string) *share {
+	s := r.registries[registryID]
+	if s == nil {
+		s = &share{take: firstTake, waits: map[int64]bool{}}
+		r.registries[registryID] = s
+	}
+	return s
 }
 
 func (r *running) tidy(registryID string, s *share) {
@@ -111,30 +145,40 @@ const (
 // time to wait, and each job that ends has the first of them brought forward. The time is for when that goes wrong.
 type share struct {
 	running int
+	limit   int            // when a job was parked last
 	take    time.Duration  // moving average of how long a job takes
-	order   []int64        // jobs that were parked
+	order   []place        // jobs that were parked
 	waits   map[int64]bool // the same, and whether they still are; one that comes back in vain keeps its place
 }
 
-func (s *share) park(id int64, limit int) time.Duration {
-	if _, placed := s.waits[id]; placed || len(s.order) < maxParked {
-		if !placed {
-			s.order = append(s.order, id)
-		}
-		s.waits[id] = true
-	}
-	return min(max(2*s.take*time.Duration(len(s.order))/time.Duration(limit), shortPark), longPark)
+// place is a parked job.
+type place struct {
+	id         int64
+	registryID string
+	lane       tidewaiter.Lane
+	limit      int // of the registry at the time
 }
 
-func (s *share) next() int64 {
+func (s *share) park(p place) time.Duration {
+	s.limit = p.limit
+	if _, placed := s.waits[p.id]; placed || len(s.order) < maxParked {
+		if !placed {
+			s.order = append(s.order, p)
+		}
+		s.waits[p.id] = true
+	}
+	return min(max(2*s.take*time.Duration(len(s.order))/time.Duration(p.limit), shortPark), longPark)
+}
+
+func (s *share) next() (place, bool) {
 	for len(s.order) > 0 {
-		id := s.order[0]
+		p := s.order[0]
 		s.order = s.order[1:]
-		waits := s.waits[id]
-		delete(s.waits, id)
+		waits := s.waits[p.id]
+		delete(s.waits, p.id)
 		if waits {
-			return id
+			return p, true
 		}
 	}
-	return 0
+	return place{}, false
 }

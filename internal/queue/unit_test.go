@@ -165,6 +165,13 @@ func TestRunningKeepsTheLimit(t *testing.T) {
 				}
 			}
 		}
+		room := 0
+		for name, limit := range limits {
+			room += max(min(limit-len(here[name]), len(parked[name])), 0)
+		}
+		if due := r.Due(); len(due) != room || len(r.Due()) != room {
+			t.Fatalf("%v are due, want %d", due, room)
+		}
 		for name := range limits {
 			for r.Parked(name) != 0 {
 			}

@@ -39,39 +39,6 @@ func (q *Queue) wakeLane(ctx context.Context, tx *store.Tx, lane tidewaiter.Lane
 	return err
 }
 
-const (
-	advanceTimeout = time.Second // bounds advance, which the end of a job waits for
-	advanceTries   = 10          // how many jobs that are no longer parked it looks past
-)
-
-// advance has the next parked job of a registry run now that another of its jobs has ended.
-func (q *Queue) advance(ctx context.Context, ended tidewaiter.JobRun) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), advanceTimeout)
-	defer cancel()
-	for range advanceTries {
-		id := q.running.parked(ended.RegistryID)
-		if id == 0 {
-			return
-		}
-		var changed int64
-		err := q.cfg.DB.Update(ctx, func(tx *store.Tx) (err error) {
-			changed, err = q.exec(ctx, tx, q.dialect(
-				`update river_job set state = 'available', scheduled_at = strftime('%Y-%m-%d %H:%M:%f', 'now') where id = $1 and state in ('available', 'scheduled')`,
-				`update river_job set state = 'available', scheduled_at = now() where id = $1 and state in ('available', 'scheduled')`), id)
-			if err != nil || changed == 0 {
-				return err
-			}
-			return q.wakeLane(ctx, tx, ended.Lane)
-		})
-		if err != nil {
-			q.log.Debug("a parked job was not brought forward", "job", id, "error", err)
-		}
-		if err != nil || changed > 0 {
-			return
-		}
-	}
-}
-
 // wakeLimit is when each lane was woken last.
 type wakeLimit struct {
 	mu   sync.Mutex

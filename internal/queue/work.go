@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -67,6 +69,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[work]) error {
 	run := runOf(job.JobRow, n)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if err := q.freeKey(ctx, job.JobRow, n); err != nil {
+		return fmt.Errorf("begin the job: %w", err) // River tries again
+	}
 	began := q.now()
 	if wait := q.running.enter(run, cancel, q.limit(run.RegistryID), began); wait > 0 {
 		return river.JobSnooze(chance(wait))
@@ -89,6 +94,18 @@ func (w *worker) Work(ctx context.Context, job *river.Job[work]) error {
 	q.metrics.ended(run, end.outcome, q.now().Sub(began))
 	q.logEnd(ctx, run, end)
 	return w.answer(ctx, run, end)
+}
+
+// freeKey lets the same work be queued again from the moment an attempt begins: whoever asks for it now may have changed
+// what this attempt has read already. A period's job keeps its key, as periods do not overlap.
+func (q *Queue) freeKey(ctx context.Context, job *rivertype.JobRow, n notes) error {
+	if len(job.UniqueKey) == 0 || strings.HasPrefix(n.Key, periodKey) {
+		return nil
+	}
+	return q.cfg.DB.Update(ctx, func(tx *store.Tx) error {
+		_, err := q.exec(ctx, tx, "update river_job set unique_key = null, unique_states = null where id = $1", job.ID)
+		return err
+	})
 }
 
 func (q *Queue) limit(registryID string) int {

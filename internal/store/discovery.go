@@ -47,9 +47,6 @@ type tagRow struct {
 	ErrorKind    string
 	Error        string
 	ErrorAt      int64
-	Skipped      string `bun:",scanonly"`
-	SkipReason   string `bun:",scanonly"`
-	SkipDetail   string `bun:",scanonly"`
 }
 
 type tagMoveRow struct {

@@ -38,7 +38,7 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	db.dialect, db.pool = Postgres, pool
 	db.writer = stdlib.OpenDBFromPool(pool)
 	db.readers = db.writer
-	db.bun = bun.NewDB(db.writer, pgdialect.New())
+	db.bun = bun.NewDB(db.writer, pgdialect.New(), bun.WithDiscardUnknownColumns())
 	db.Reader = &Reader{bun: db.bun, conn: oneTrip{db.writer}, dialect: Postgres, codec: newCodec(), now: db.now}
 	return nil
 }

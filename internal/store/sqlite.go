@@ -32,7 +32,7 @@ func (db *DB) openSQLite(path string) error {
 	readers.SetMaxOpenConns(n)
 	readers.SetMaxIdleConns(n)
 	db.dialect, db.writer, db.readers = SQLite, writer, readers
-	db.bun = bun.NewDB(writer, sqlitedialect.New())
+	db.bun = bun.NewDB(writer, sqlitedialect.New(), bun.WithDiscardUnknownColumns())
 	db.Reader = &Reader{bun: db.bun, conn: readers, dialect: SQLite, codec: newCodec(), now: db.now}
 	return nil
 }

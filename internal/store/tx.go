@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
+
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
 // Tx is one write transaction. It is used by one goroutine at a time and only inside the function given to Update.
@@ -34,7 +36,7 @@ const (
 // Update runs fn in one write transaction, at read committed. It commits when fn returns nil and rolls back otherwise.
 // A transaction that lost a deadlock or a race is run again, so fn must set what it hands out anew each time and have no
 // effect beyond the transaction. Inside fn, read through tx: a read through DB sees the state before the transaction and
-// takes another connection.
+// takes another connection. An Update inside fn would wait for fn to end, for ever on SQLite.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	run := db.updateSQLite
 	if db.dialect == Postgres {
@@ -56,6 +58,10 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err == nil {
 		return nil
 	}
+	if ctx.Err() != nil && tidewaiter.KindOf(fail(err, "")) == tidewaiter.ErrTransient {
+		// A connection that is given up in the middle of a statement looks like one that was cut.
+		return fail(ctx.Err(), "write to the database")
+	}
 	if kind, _ := classify(err); kind != "" {
 		return fail(err, "write to the database")
 	}
@@ -75,7 +81,9 @@ func (db *DB) updateSQLite(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // updatePostgres begins the transaction on the driver's own connection, because package queue needs a pgx.Tx, and runs
-// everything else through database/sql on that same connection.
+// everything else through database/sql on that same connection. The transaction is ended inside conn.Raw: when a
+// statement fails because its context is over, database/sql gives the connection back at once, and the pool is closing it
+// while we get here. Raw then refuses.
 func (db *DB) updatePostgres(ctx context.Context, fn func(*Tx) error) error {
 	conn, err := db.writer.Conn(ctx)
 	if err != nil {
@@ -98,12 +106,12 @@ func (db *DB) updatePostgres(ctx context.Context, fn func(*Tx) error) error {
 		// The caller's context may be over; the connection is worth saving all the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		_ = pgxTx.Rollback(ctx) // after a commit it does nothing
+		_ = conn.Raw(func(any) error { return pgxTx.Rollback(ctx) }) // after a commit it does nothing
 	}()
 	if err := fn(&Tx{Reader: db.with(oneTrip{conn}), pgxTx: pgxTx}); err != nil {
 		return err
 	}
-	return pgxTx.Commit(ctx)
+	return conn.Raw(func(any) error { return pgxTx.Commit(ctx) })
 }
 
 func (db *DB) with(conn bun.IConn) *Reader {

@@ -22,8 +22,8 @@ type Job struct {
 	Lane Lane
 	Args any // JSON; nil is null
 
-	// UniqueKey keeps the same work from being queued twice: while a job of the same kind, lane and key waits, runs or
-	// is to be retried, another is not inserted. "" inserts always.
+	// UniqueKey keeps the same work from being queued twice: while a job of the same kind, lane and key waits for its
+	// first attempt, another is not inserted. Once it runs, the same work may be queued again. "" inserts always.
 	UniqueKey string
 	// RegistryID is the registry the job works for, "" when it works for none. Limits on how many jobs of a registry run
 	// at once, and cancelling, go by it.

@@ -92,8 +92,9 @@ func fleet(w *world) {
 	}
 	img := image("one", "l")
 	w.index(w.tag("d%1"), img.Digest, img)
+	failed := w.tag("A-failed")
 	w.update(func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.TagFailed(ctx, w.tag("A-failed"), tidewaiter.ErrAuth, "refused", start)
+		_, err := tx.TagFailed(ctx, failed, tidewaiter.ErrAuth, "refused", start)
 		return err
 	})
 	w.tag("waiting")

@@ -1,0 +1,109 @@
+package qualys
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/tidewaiter/tidewaiter/internal/control"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// validateRegistry answers true, or 400 with the first thing that is wrong. Qualys: whether the registry exists already,
+// whether the account does, whether the credentials are right. Ours: the registry is really asked; at most 15 seconds.
+func (s *server) validateRegistry(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	q, err := parseRequest(body, isV11(r))
+	if err != nil {
+		return err
+	}
+	var old *tidewaiter.Registry
+	if q.RegistryUUID != "" {
+		if old, err = s.find(r.Context(), q.RegistryUUID); err != nil {
+			return err
+		}
+	}
+	if err := s.validate(r.Context(), q, old); err != nil {
+		return asInvalid(err)
+	}
+	writeJSON(w, http.StatusOK, true)
+	return nil
+}
+
+// validate looks at what is stored, then asks the registry.
+func (s *server) validate(ctx context.Context, q *registryRequest, old *tidewaiter.Registry) error {
+	d, err := s.draftFor(ctx, q, old)
+	if err != nil {
+		return err
+	}
+	if err := s.exists(ctx, d); err != nil {
+		return err
+	}
+	var login *control.Login
+	switch {
+	case d.own != nil && d.secret != nil:
+		login = &control.Login{Credential: d.own, Secret: *d.secret}
+	case d.newConnector:
+		login = &control.Login{Credential: d.connector}
+	case d.registry.CredentialID == "":
+		login = &control.Login{}
+	}
+	_, err = s.control.Validate(ctx, d.registry, login)
+	return err
+}
+
+// draftFor translates a request that is not going to be stored. What is stored of a registry is used for that registry only:
+// with another URL its login would be given to whoever answers there.
+func (s *server) draftFor(ctx context.Context, q *registryRequest, old *tidewaiter.Registry) (*draft, error) {
+	if old == nil {
+		return s.draftOf(ctx, q, nil)
+	}
+	if old.Origin != tidewaiter.OriginQualys {
+		return nil, tidewaiter.Errorf(tidewaiter.ErrConflict, "the registry was declared over the %s API", old.Origin).
+			WithFix("leave registryUuid empty")
+	}
+	return s.draftOf(ctx, q, old)
+}
+
+// exists reports that another registry has the name or looks at the same place.
+func (s *server) exists(ctx context.Context, d *draft) error {
+	for _, f := range []control.RegistryFilter{{Name: d.registry.Name}, {Host: d.registry.Host()}} {
+		if f.Name == "" && f.Host == "" {
+			continue
+		}
+		f.Origin, f.Limit = tidewaiter.OriginQualys, control.MaxRegistries
+		others, _, err := s.control.Registries(ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, other := range others {
+			if err := d.clash(other); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// refusals say in a few words what a registry's answer means. Qualys: its clients hide messages that speak of secrets, so
+// the usual ones do not.
+var refusals = map[tidewaiter.ErrorKind]string{
+	tidewaiter.ErrAuth:   "the registry refused the login",
+	tidewaiter.ErrDenied: "the registry knows the user but does not let it list or pull",
+}
+
+// asInvalid makes a 400 of whatever a validation found, and lets errors of our own through.
+func asInvalid(err error) error {
+	e, ok := errors.AsType[*tidewaiter.Error](err)
+	if !ok || e.Kind == tidewaiter.ErrBug || e.Kind == tidewaiter.ErrCanceled {
+		return err
+	}
+	out := &tidewaiter.Error{Kind: tidewaiter.ErrInvalid, Field: e.Field, Msg: e.Msg, Fix: e.Fix, Err: err}
+	if short := refusals[e.Kind]; short != "" {
+		out.Msg, out.Fix = short, ""
+	}
+	return out
+}
