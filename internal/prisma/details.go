@@ -40,6 +40,9 @@ func (v *viewer) result(ctx context.Context, row *control.Row) (imageScanResult,
 		return out, nil
 	}
 	r, err := v.control.Result(ctx, row.Image.ID)
+	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+		return out, nil // retention took the image since the row was read
+	}
 	if err != nil {
 		return out, err
 	}

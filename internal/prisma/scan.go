@@ -156,7 +156,8 @@ func (s *server) scanRegistry(ctx context.Context, spec *specification) error {
 	return tidewaiter.Invalid("settings", "no such registry is declared").WithFix("add it to the registry settings first")
 }
 
-// postStop stops every scan of this API's registries but on-demand ones. Prisma: those cannot be stopped.
+// postStop stops the regular scans of this API's registries. Prisma: on-demand scans cannot be stopped; here one goes on
+// unless a regular scan of the same registry is stopped.
 func (s *server) postStop(_ http.ResponseWriter, r *http.Request) error {
 	running, err := s.runningScans(r.Context())
 	if err != nil {

@@ -98,6 +98,9 @@ func parseSpecification(b []byte, every time.Duration) (*tidewaiter.Registry, er
 	}
 	r.ID = string(d.ID)
 	r.Schedule = tidewaiter.Schedule{Every: every}
+	if d.Collections == nil {
+		d.Collections = []string{} // shown as an empty list, so kept as one: what comes back is the same then
+	}
 	if r.Declaration, err = json.Marshal(d.specification); err != nil {
 		return nil, unmarshalError(err)
 	}
@@ -245,9 +248,6 @@ func specificationOf(r *tidewaiter.Registry) (specification, error) {
 	var s specification
 	if err := json.Unmarshal(r.Declaration, &s); err != nil {
 		return s, tidewaiter.Errorf(tidewaiter.ErrBug, "declaration of registry %s: %w", r.ID, err)
-	}
-	if s.Collections == nil {
-		s.Collections = []string{}
 	}
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package qualys
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -114,4 +115,19 @@ func credentialTypeOf(text, registryType string) (string, error) {
 		}
 	}
 	return "", tidewaiter.Invalid("credentialType", "unknown type %q", cut(text, 40)).WithFix("one of %s", strings.Join(allowed, ", "))
+}
+
+// hosts are where the cloud providers' registries are. A connector's secret is sent to these only, whatever address somebody
+// gives a registry that uses it.
+var hosts = map[string]*regexp.Regexp{
+	typeAWS:   regexp.MustCompile(`^https://[0-9]{12}\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com|amazonaws\.com\.cn|on\.aws)$`),
+	typeAzure: regexp.MustCompile(`^https://[a-z0-9-]+(\.[a-z0-9-]+)?\.azurecr\.(io|cn|us)$`),
+	typeGCP:   regexp.MustCompile(`^https://([a-z0-9-]+\.)?gcr\.io$`),
+	typeGAR:   regexp.MustCompile(`^https://[a-z0-9-]+-docker\.pkg\.dev$`),
+}
+
+// hostGoesWith reports whether an address as ParseRegistryURL returns it can be one of a registry type.
+func hostGoesWith(registryType, address string) bool {
+	host := hosts[registryType]
+	return host == nil || host.MatchString(address)
 }

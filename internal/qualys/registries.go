@@ -25,7 +25,7 @@ func (s *server) postRegistry(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := parseRequest(body, isV11(r))
+	q, err := parseRequest(body, isV11(r), false)
 	if err != nil {
 		return err
 	}
@@ -52,11 +52,6 @@ func (s *server) postRegistry(w http.ResponseWriter, r *http.Request) error {
 // putRegistry changes a registry. What the body leaves out of name and login stays.
 func (s *server) putRegistry(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r)
-	if err != nil {
-		return err
-	}
-	id := r.PathValue("registryId")
-	old, err := s.own(r.Context(), id)
 	if err != nil {
 		return err
 	}

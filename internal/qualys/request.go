@@ -67,8 +67,9 @@ var registryName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`)
 var organization = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
 // parseRequest reads and checks a body on its own: what can be said without looking at anything stored. It replaces what was
-// sent with how it is kept: types spelled as on the wire, URLs checked.
-func parseRequest(body []byte, v11 bool) (*registryRequest, error) {
+// sent with how it is kept: types spelled as on the wire, URLs checked. The name may be missing in v1.1, and of a registry that
+// exists.
+func parseRequest(body []byte, v11, exists bool) (*registryRequest, error) {
 	q := registryRequest{v11: v11}
 	if err := decode(body, &q); err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func parseRequest(body []byte, v11 bool) (*registryRequest, error) {
 	if q.CredentialType, err = credentialTypeOf(q.CredentialType, q.RegistryType); err != nil {
 		return nil, err
 	}
-	if q.RegistryName == "" && v11 {
+	if optional := v11 || exists || q.RegistryUUID != ""; optional && q.RegistryName == "" {
 		return &q, q.checkParts(address)
 	}
 	if !registryName.MatchString(q.RegistryName) {
@@ -120,6 +121,9 @@ func named(field string, err error) error {
 
 // checkParts checks what belongs to one registry type. address is registryUri as ParseRegistryURL returns it.
 func (q *registryRequest) checkParts(address string) error {
+	if !hostGoesWith(q.RegistryType, address) {
+		return tidewaiter.Invalid("registryUri", "it is not the address of an %s registry", q.RegistryType)
+	}
 	if q.DockerHubOrgName != "" {
 		switch {
 		case q.RegistryType != typeDockerHub:

@@ -16,7 +16,7 @@ func (s *server) validateRegistry(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	q, err := parseRequest(body, isV11(r))
+	q, err := parseRequest(body, isV11(r), false)
 	if err != nil {
 		return err
 	}

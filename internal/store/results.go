@@ -95,11 +95,19 @@ func (f *ResultFilter) conditions() *conditions {
 	return c
 }
 
+// narrow reports whether the filter names what it wants, so that finding it and sorting it is less than looking through
+// everything in order.
+func (f *ResultFilter) narrow() bool {
+	return len(f.Hosts)+len(f.Repositories)+len(f.Tags)+len(f.References)+len(f.ImageIDs)+len(f.Digests) > 0
+}
+
 // The sources of result rows. A tag without a result is listed because it failed; one that still waits is not.
 const (
 	fromAll = ` from tags t left join tag_images ti on ti.tag_id = t.id and ti.shown left join images i on i.id = ti.image_id
 		where (ti.image_id is not null or t.error_kind <> '') and `
 	fromShown = ` from images i join tag_images ti on ti.image_id = i.id and ti.shown join tags t on t.id = ti.tag_id where `
+	// SQLite joins in exactly this order, which is that of the index, so that a page ends where its limit is reached.
+	fromShownInOrder = ` from images i cross join tag_images ti on ti.image_id = i.id and ti.shown cross join tags t on t.id = ti.tag_id where `
 	// The left join never finds anything; it is there for the names a filter uses.
 	fromFailed = ` from tags t left join images i on 1 = 0 where t.error_kind <> ''
 		and not exists (select 1 from tag_images ti where ti.tag_id = t.id and ti.shown) and `
@@ -153,7 +161,9 @@ func (r *Reader) resultsByReference(ctx context.Context, f *ResultFilter, from s
 	if from == fromFailed {
 		image = "0"
 	}
-	if after != nil {
+	if after == nil {
+		c.add("t.reference >= ''") // everything, but it tells SQLite which index to go along
+	} else {
 		// The first condition says nothing the second does not, but an index can use it.
 		c.add("t.reference "+beyond+"= ? and (t.reference, "+image+") "+beyond+" (?, ?)", after.Text, after.Text, after.ID)
 	}
@@ -202,11 +212,15 @@ func (r *Reader) resultsOfImages(ctx context.Context, f *ResultFilter, column st
 	if f.Desc {
 		direction, beyond = " desc", "<"
 	}
+	from := fromShown
+	if r.dialect == SQLite && !f.narrow() {
+		from = fromShownInOrder
+	}
 	column = "i." + column
 	if after != nil {
 		c.add(column+" "+beyond+"= ? and ("+column+", i.id, t.id) "+beyond+" (?, ?, ?)", after.Num, after.Num, after.ID, after.ID2)
 	}
-	return rows[resultKey](ctx, r, "select t.id as tag_id, i.id as image_id, "+column+" as num"+fromShown+c.String()+
+	return rows[resultKey](ctx, r, "select t.id as tag_id, i.id as image_id, "+column+" as num"+from+c.String()+
 		" order by "+column+direction+", i.id"+direction+", t.id"+direction+" limit ? offset ?", append(c.args, f.limit()+1, f.Offset)...)
 }
 
