@@ -133,7 +133,7 @@ func (a *App) openEngine(_ context.Context, client *oci.Client, connections *con
 		}
 	}
 	discoverer := discover.New(discover.Config{
-		Store: a.store, Jobs: a.queue, TagJob: tagJob, Parallel: 40, Now: time.Now, Log: a.cfg.Log,
+		Store: a.store, Jobs: a.queue, TagJob: tagJob, Analyzer: analyzer.Version(), Parallel: 40, Now: time.Now, Log: a.cfg.Log,
 		Open: func(ctx context.Context, id string) (discover.Source, error) { return connections.Open(ctx, id) },
 	})
 	a.queue.Handle(control.JobScan, discoverer.Work)

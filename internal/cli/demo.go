@@ -66,7 +66,7 @@ func (c demoCommand) Run(ctx context.Context, s streams, log *slog.Logger) (err 
 	}
 	server, err := app.New(ctx, app.Config{
 		Listen: c.Listen, Data: dir, AllowLoopback: true, AdminPassword: secret.New(demoPassword), Version: version,
-		Advisories: []string{registry.host + "/" + samples.AdvisoriesRepository + ":" + samples.AdvisoriesTag},
+		Advisories:          []string{registry.host + "/" + samples.AdvisoriesRepository + ":" + samples.AdvisoriesTag},
 		PlainHTTPAdvisories: true, AdvisoryLogin: app.Login{Username: demoRegistryUser, Password: secret.New(demoRegistryPass)},
 		Log: quiet(log),
 	})

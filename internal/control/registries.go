@@ -228,17 +228,22 @@ func (c *Control) UpdateRegistry(ctx context.Context, r *tidewaiter.Registry) er
 	})
 }
 
-// DeleteRegistries removes registries and what only they led to; their running scans are cancelled.
+// DeleteRegistries removes registries and what only they led to; then their jobs are taken away. A job that is left over
+// finds nothing to do.
 func (c *Control) DeleteRegistries(ctx context.Context, ids ...string) error {
-	for _, id := range ids {
-		if err := c.jobs.CancelRegistry(ctx, id); err != nil {
-			return err
-		}
-	}
-	return c.store.Update(ctx, func(tx *store.Tx) error {
+	err := c.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.DeleteRegistries(ctx, ids); err != nil {
 			return err
 		}
 		return c.audit(ctx, tx, "registries.delete", "", fmt.Sprint(ids))
 	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := c.jobs.CancelRegistry(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -86,12 +86,14 @@ func (c *Control) StartAll(ctx context.Context, origin tidewaiter.Origin, req Sc
 // StartTarget scans one image at once. The registries that declare its host and have it in scope answer for it; the first
 // one is enough. Errors: ErrNotFound when no declared registry covers it.
 func (c *Control) StartTarget(ctx context.Context, host string, target tidewaiter.Target, req ScanRequest) (*tidewaiter.Scan, error) {
-	rs, _, err := c.store.Registries(ctx, store.RegistryFilter{Host: tidewaiter.HostOf(host)})
+	rs, err := every(func(p store.Page) ([]*tidewaiter.Registry, string, error) {
+		return c.store.Registries(ctx, store.RegistryFilter{Host: tidewaiter.HostOf(host), Page: p})
+	})
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range rs {
-		if !r.Scope.Repository(target.Repository).Included {
+		if !covers(r, target) {
 			continue
 		}
 		req.Target = &target
@@ -99,6 +101,16 @@ func (c *Control) StartTarget(ctx context.Context, host string, target tidewaite
 	}
 	return nil, tidewaiter.Errorf(tidewaiter.ErrNotFound, "no declared registry covers %s/%s", host, target.Repository).
 		WithFix("declare the registry first, or widen its repository pattern")
+}
+
+// covers reports whether a registry has an image in scope by its name. A digest is in scope with its repository.
+func covers(r *tidewaiter.Registry, t tidewaiter.Target) bool {
+	if !r.Scope.Repository(t.Repository).Included {
+		return false
+	}
+	byName := r.Scope
+	byName.Newest, byName.MaxAgeDays, byName.VersionPattern = 0, 0, ""
+	return t.Tag == "" || byName.Tags(t.Repository, []tidewaiter.ListedTag{{Name: t.Tag}}, time.Time{})[0].Included
 }
 
 // startScans queues a scan for each of the registries, in the caller's transaction.
@@ -134,23 +146,32 @@ func (c *Control) insertScans(ctx context.Context, tx *store.Tx, scans []*tidewa
 	return c.jobs.Enqueue(ctx, tx, jobs...)
 }
 
-// StopScans cancels whatever is on its way for the registries; none means all registries. Results found so far stay.
+// StopScans cancels whatever is on its way for the registries; none means all registries. Results found so far stay. The
+// scans are closed before their jobs are taken away: a job that is left over finds nothing to do.
 func (c *Control) StopScans(ctx context.Context, registryIDs ...string) error {
-	unfinished, _, err := c.store.Scans(ctx, store.ScanFilter{RegistryIDs: registryIDs, Unfinished: true})
+	unfinished, err := every(func(p store.Page) ([]*tidewaiter.Scan, string, error) {
+		return c.store.Scans(ctx, store.ScanFilter{RegistryIDs: registryIDs, Unfinished: true, Page: p})
+	})
 	if err != nil {
 		return err
 	}
-	for _, s := range unfinished {
-		if err := c.jobs.CancelRegistry(ctx, s.RegistryID); err != nil {
-			return err
-		}
-	}
-	return c.store.Update(ctx, func(tx *store.Tx) error {
+	registries := map[string]bool{}
+	err = c.store.Update(ctx, func(tx *store.Tx) error {
 		for _, s := range unfinished {
+			registries[s.RegistryID] = true
 			if err := tx.CancelScan(ctx, s.ID, c.now()); err != nil {
 				return err
 			}
 		}
 		return c.audit(ctx, tx, "scans.stop", strings.Join(registryIDs, ","), fmt.Sprintf("%d scans", len(unfinished)))
 	})
+	if err != nil {
+		return err
+	}
+	for id := range registries {
+		if err := c.jobs.CancelRegistry(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -41,9 +41,10 @@ type Config struct {
 	Store *store.DB
 	Jobs  Enqueuer
 	Open  func(ctx context.Context, registryID string) (Source, error) // a declared registry, logged in
-	// TagJob makes the job that looks into a tag that is new or moved, JudgeJob the one that judges a known image again.
+	// TagJob makes the job that looks into a tag that is new or moved.
 	TagJob   func(scan *tidewaiter.Scan, repository string, tag store.RecordedTag) tidewaiter.Job
-	Parallel int // repositories listed at the same time
+	Analyzer string // the current one: what another has analysed is not known
+	Parallel int    // repositories listed at the same time
 	Now      func() time.Time
 	Log      *slog.Logger
 }

@@ -192,15 +192,20 @@ func (l *listing) each(ctx context.Context, tags []tidewaiter.ListedTag, f func(
 // recordTags stores the selected tags and queues those whose image is not known and judged yet.
 func (l *listing) recordTags(ctx context.Context, tx *store.Tx, r tidewaiter.Repository, selected []tidewaiter.ListedTag) error {
 	recorded, err := tx.RecordTags(ctx, store.RecordTags{
-		RegistryID: l.registry.ID, ScanID: l.scan.ID, RepositoryID: r.ID, Tags: selected, Now: l.Now(),
+		RegistryID: l.registry.ID, ScanID: l.scan.ID, RepositoryID: r.ID, Tags: selected, Analyzer: l.Analyzer, Now: l.Now(),
 	})
 	if err != nil {
 		return err
 	}
 	var jobs []tidewaiter.Job
 	var open []int64
+	counted := 0
 	for _, t := range recorded {
-		if t.Known && !l.scan.Force {
+		if t.Again {
+			continue
+		}
+		counted++
+		if t.Known && !l.scan.Force && usualPlatform(l.scan.Scope.Platforms) {
 			continue
 		}
 		open = append(open, t.TagID)
@@ -209,11 +214,17 @@ func (l *listing) recordTags(ctx context.Context, tx *store.Tx, r tidewaiter.Rep
 	if err := tx.OpenScanTags(ctx, l.scan.ID, open); err != nil {
 		return err
 	}
-	counts := store.ScanCounts{TagsSelected: len(recorded), ImagesTotal: len(recorded), ImagesDone: len(recorded) - len(open)}
+	counts := store.ScanCounts{TagsSelected: counted, ImagesTotal: counted, ImagesDone: counted - len(open)}
 	if err := tx.AddScanCounts(ctx, l.scan.ID, counts); err != nil {
 		return err
 	}
 	return l.Jobs.Enqueue(ctx, tx, jobs...)
+}
+
+// usualPlatform reports whether a scope takes out of an index what every scope takes that does not say. For any other the
+// tag has to be looked into although its digest is known: what is known may be for another platform.
+func usualPlatform(want []tidewaiter.Platform) bool {
+	return len(want) == 0 || len(want) == 1 && want[0] == tidewaiter.Platform{OS: "linux", Architecture: "amd64"}
 }
 
 // target handles a scan of one tag or digest: no list is read and nothing can be concluded from it.

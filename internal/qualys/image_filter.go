@@ -22,7 +22,7 @@ var imageTokens = []qql.Field[seen]{
 	{Name: "imageId", ID: true, Clean: withoutAlgorithm, Texts: func(i seen) []string { return []string{imageIDOf(i.Image), shaOf(i.Image)} }},
 	{Name: "uuid", ID: true, Texts: func(i seen) []string { return []string{uuidOf(i.Image)} }},
 	{Name: "repo.registry", Clean: registryHost, Texts: func(i seen) []string { return ofTags(i, func(t *tidewaiter.Tag) string { return t.Repository.Host }) }},
-	{Name: "repo.repository", Texts: func(i seen) []string { return ofTags(i, func(t *tidewaiter.Tag) string { return t.Repository.Name }) }},
+	{Name: "repo.repository", Texts: seen.repositories},
 	{Name: "repo.tag", Texts: func(i seen) []string { return ofTags(i, func(t *tidewaiter.Tag) string { return t.Name }) }},
 	{Name: "registryUuid", ID: true, Texts: func(i seen) []string { return i.RegistryIDs }},
 	{Name: "registryUri", Clean: trimSlash, Texts: seen.addresses},
@@ -64,6 +64,17 @@ func (i seen) severities() []int64 {
 	return out
 }
 
+// repositories returns the names of an image's repositories; Docker Hub's official ones go by their short names as well.
+func (i seen) repositories() []string {
+	out := ofTags(i, func(t *tidewaiter.Tag) string { return t.Repository.Name })
+	for _, t := range i.Tags {
+		if short, official := strings.CutPrefix(t.Repository.Name, "library/"); official && t.Repository.Host == "docker.io" {
+			out = append(out, short)
+		}
+	}
+	return out
+}
+
 func ofTags(i seen, part func(*tidewaiter.Tag) string) []string {
 	out := make([]string, len(i.Tags))
 	for n := range i.Tags {
@@ -84,7 +95,7 @@ func registryHost(s string) string {
 type narrowed struct {
 	control.ImageFilter
 	exact  bool
-	tagged bool // a condition on the image's names is set
+	tagged bool // a condition on the image's names is set: see take
 }
 
 // narrow finds the parts of a filter that hold for every image it lets through and that the store has an index for.
@@ -118,13 +129,11 @@ func (n *narrowed) take(t qql.Term) bool {
 	switch {
 	case wild:
 		return false
-	case token == "sha" && n.ConfigDigest == "" && len(withoutAlgorithm(v.Text)) == 64:
-		return false // the config's or the manifest's: see lookUp
 	case token == "registryuuid":
 		return n.takeRegistries(token, t)
 	case n.tagged:
 		return false
-	case token == "repo.repository" && v.Quote != qql.Bare && strings.Contains(v.Text, "/") && v.Quote == qql.Backtick:
+	case token == "repo.repository" && v.Quote == qql.Backtick && strings.Contains(v.Text, "/"):
 		n.Repository, n.tagged = v.Text, true
 		return true
 	case token == "repo.repository" && v.Quote == qql.Double, token == "repo.tag" && v.Quote == qql.Double:
@@ -141,7 +150,7 @@ func (n *narrowed) take(t qql.Term) bool {
 }
 
 func (n *narrowed) takeRegistries(token string, t qql.Term) bool {
-	if token != "registryuuid" || t.Range != nil || t.Null || n.RegistryIDs != nil {
+	if token != "registryuuid" || t.Range != nil || t.Null || n.tagged {
 		return false
 	}
 	var ids []string
@@ -151,7 +160,7 @@ func (n *narrowed) takeRegistries(token string, t qql.Term) bool {
 		}
 		ids = append(ids, strings.ToLower(v.Text), v.Text)
 	}
-	n.RegistryIDs = ids
+	n.RegistryIDs, n.tagged = ids, true
 	return true
 }
 

@@ -3,7 +3,11 @@ package qualys
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/tidewaiter/tidewaiter/internal/control"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
 // Pages of images/list. Qualys: 50 by default, at most 250.
@@ -39,23 +43,39 @@ func (s *server) getImageList(w http.ResponseWriter, r *http.Request) error {
 	f := narrow(q.filter).ImageFilter
 	f.Sort, f.Asc, f.After = "updated", true, values.Get("paginationQuery")
 	out := bulkImages{Data: []listedImage{}, Limit: limit}
-	for range maxListReads {
-		f.Limit = limit - len(out.Data)
-		rows, next, err := s.control.Images(r.Context(), f)
+	if sha := shaIn(q.filter); sha != "" {
+		rows, err := s.lookUp(r.Context(), sha)
 		if err != nil {
+			return err
+		}
+		return out.write(w, r, rows, holds, "")
+	}
+	var found []*control.ImageRow
+	for range maxListReads {
+		f.Limit = limit - len(found)
+		rows, next, err := s.control.Images(r.Context(), f)
+		if tidewaiter.KindOf(err) == tidewaiter.ErrInvalid {
 			return named("paginationQuery", err)
 		}
-		for _, row := range rows {
-			if holds(row) {
-				out.Data = append(out.Data, listedImageOf(row))
-			}
+		if err != nil {
+			return err
 		}
-		f.After = next
-		if next == "" || 2*len(out.Data) >= limit {
+		found = append(found, slices.DeleteFunc(rows, func(row *control.ImageRow) bool { return !holds(row) })...)
+		if f.After = next; next == "" || 2*len(found) >= limit {
 			break
 		}
 	}
-	w.Header().Set("Link", nextLink(r, f.After))
+	return out.write(w, r, found, holds, f.After)
+}
+
+// write answers with the images a filter lets through.
+func (out *bulkImages) write(w http.ResponseWriter, r *http.Request, rows []*control.ImageRow, holds func(*control.ImageRow) bool, next string) error {
+	for _, row := range rows {
+		if holds(row) {
+			out.Data = append(out.Data, listedImageOf(row))
+		}
+	}
+	w.Header().Set("Link", nextLink(r, next))
 	writeJSON(w, http.StatusOK, out)
 	return nil
 }

@@ -55,11 +55,11 @@ func (s *server) putRegistry(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := parseRequest(withName(body, old.Name), isV11(r))
+	q, err := parseRequest(body, isV11(r), true)
 	if err != nil {
 		return err
 	}
-	return s.update(w, r, q, id)
+	return s.update(w, r, q, r.PathValue("registryId"))
 }
 
 // update carries out a change of a registry.

@@ -4,14 +4,20 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// layerTime bounds the pull and analysis of one layer. A lease on a layer lasts as long.
-const layerTime = 30 * time.Minute
+const (
+	// layerTime bounds the pull and analysis of one layer.
+	layerTime = 30 * time.Minute
+	// leaseTime is how long a layer stays with a worker that has died; one that lives renews its lease in time.
+	leaseTime  = 20 * time.Second
+	leaseRenew = leaseTime / 4
+)
 
 // LayerArgs names a layer to analyse.
 type LayerArgs struct {
@@ -19,8 +25,10 @@ type LayerArgs struct {
 	Analyzer string `json:"analyzer"`
 }
 
-func (p *Pipeline) layerJob(lane tidewaiter.Lane, registryID, diffID string) tidewaiter.Job {
-	return tidewaiter.Job{Kind: JobLayer, Lane: lane, RegistryID: registryID, UniqueKey: diffID, Timeout: layerTime,
+// layerJob belongs to no registry: images of others may wait for the layer too, so cancelling a registry must not take the
+// job away.
+func (p *Pipeline) layerJob(lane tidewaiter.Lane, diffID string) tidewaiter.Job {
+	return tidewaiter.Job{Kind: JobLayer, Lane: lane, UniqueKey: diffID, Timeout: layerTime,
 		Args: LayerArgs{DiffID: diffID, Analyzer: p.Engine.Version()}}
 }
 
@@ -34,16 +42,17 @@ func (p *Pipeline) analyze(ctx context.Context, run tidewaiter.JobRun) error {
 		// Queued by another version of this program during an upgrade; its images are asked for again by their next scan.
 		return tidewaiter.Errorf(tidewaiter.ErrUnsupported, "layer asked for by analyzer %s, this is %s", a.Analyzer, p.Engine.Version())
 	}
-	lease, err := p.lease(ctx, a)
+	owner := fmt.Sprintf("%s/%d", p.Worker, run.ID)
+	lease, err := p.lease(ctx, a, owner)
 	switch {
 	case err != nil || lease == store.LeaseDone:
 		return err
 	case lease == store.LeaseTaken:
 		return &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "another worker has this layer", RetryAfter: time.Second}
 	}
-	analysis, err := p.pull(ctx, a)
+	analysis, err := p.pullLeased(ctx, a, owner)
 	if err != nil {
-		if release := p.release(a); release != nil {
+		if release := p.release(a, owner); release != nil {
 			p.Log.Warn("lease of a layer not given back", "layer", a.DiffID, "err", release)
 		}
 		return err
@@ -63,20 +72,43 @@ func (p *Pipeline) analyzeFailed(ctx context.Context, run tidewaiter.JobRun, cau
 	})
 }
 
-func (p *Pipeline) lease(ctx context.Context, a LayerArgs) (lease store.Lease, err error) {
+func (p *Pipeline) lease(ctx context.Context, a LayerArgs, owner string) (lease store.Lease, err error) {
 	err = p.Store.Update(ctx, func(tx *store.Tx) error {
-		lease, err = tx.LeaseLayer(ctx, a.DiffID, a.Analyzer, p.Worker, p.Now().Add(layerTime), p.Now())
+		lease, err = tx.LeaseLayer(ctx, a.DiffID, a.Analyzer, owner, p.Now().Add(leaseTime), p.Now())
 		return err
 	})
 	return lease, err
 }
 
+// pullLeased pulls a layer and keeps its lease alive meanwhile. A renewal that fails is tried again: the worst that can
+// come of it is that another worker pulls the layer too, and finds at the end that it is there.
+func (p *Pipeline) pullLeased(ctx context.Context, a LayerArgs, owner string) (*tidewaiter.Analysis, error) {
+	renewing, stop := context.WithCancel(ctx)
+	var renewer sync.WaitGroup
+	renewer.Go(func() {
+		tick := time.NewTicker(leaseRenew)
+		defer tick.Stop()
+		for {
+			select {
+			case <-renewing.Done():
+				return
+			case <-tick.C:
+				if _, err := p.lease(renewing, a, owner); err != nil && renewing.Err() == nil {
+					p.Log.Warn("lease of a layer not renewed", "layer", a.DiffID, "err", err)
+				}
+			}
+		}
+	})
+	defer func() { stop(); renewer.Wait() }()
+	return p.pull(ctx, a)
+}
+
 // release gives a lease back, so that the next attempt need not wait for it to run out. It works while ctx is gone.
-func (p *Pipeline) release(a LayerArgs) error {
+func (p *Pipeline) release(a LayerArgs, owner string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	return p.Store.Update(ctx, func(tx *store.Tx) error {
-		return tx.ReleaseLayer(ctx, a.DiffID, a.Analyzer, p.Worker)
+		return tx.ReleaseLayer(ctx, a.DiffID, a.Analyzer, owner)
 	})
 }
 

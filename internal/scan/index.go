@@ -65,7 +65,7 @@ func (p *Pipeline) index(ctx context.Context, run tidewaiter.JobRun) error {
 		}
 		jobs := make([]tidewaiter.Job, 0, len(out.MissingLayers)+len(out.JudgeImages))
 		for _, l := range out.MissingLayers {
-			jobs = append(jobs, p.layerJob(run.Lane, a.RegistryID, l.DiffID))
+			jobs = append(jobs, p.layerJob(run.Lane, l.DiffID))
 		}
 		for _, id := range out.JudgeImages {
 			jobs = append(jobs, judgeJob(run.Lane, id))

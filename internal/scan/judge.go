@@ -52,7 +52,7 @@ func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
 		return nil // retention was faster
 	}
 	img := images[0]
-	content, err := p.content(ctx, img)
+	content, analyzer, err := p.content(ctx, img)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
 	checks := engine.Checks(img, content)
 	result := &tidewaiter.Result{Image: img, Content: content, Checks: checks, Findings: m.findings,
 		Vulnerabilities: m.vulnerabilities, FirstFound: m.firstFound}
-	by := judgedBy{advisories: m.version, analyzer: p.Engine.Version(), endOfLife: m.endOfLife}
+	by := judgedBy{advisories: m.version, analyzer: analyzer, endOfLife: m.endOfLife}
 	judgement := summarize(result, names, rules, by, p.Now())
 	err = p.settle(ctx, func(tx *store.Tx) ([]string, error) {
 		return tx.SaveJudgement(ctx, store.SaveJudgement{ImageID: id, Content: content, Checks: checks, Judgement: judgement, Now: p.Now()})
@@ -82,23 +82,26 @@ func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
 	return err
 }
 
-// content merges the stored analyses of an image's layers.
-func (p *Pipeline) content(ctx context.Context, img *tidewaiter.Image) (*tidewaiter.Content, error) {
+// content merges the stored analyses of an image's layers and says which analyzer made them: ours or, while the image has
+// not been analysed again since an upgrade, the one it was judged by last.
+func (p *Pipeline) content(ctx context.Context, img *tidewaiter.Image) (content *tidewaiter.Content, analyzer string, err error) {
 	diffIDs := make([]string, len(img.Layers))
 	for i, l := range img.Layers {
 		diffIDs[i] = l.DiffID
 	}
-	analyses, err := p.Store.Analyses(ctx, diffIDs, p.Engine.Version())
-	if err != nil {
-		return nil, err
+	analyzer = p.Engine.Version()
+	analyses, err := p.Store.Analyses(ctx, diffIDs, analyzer)
+	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound && img.Judgement != nil && img.Judgement.Analyzer != analyzer {
+		analyzer = img.Judgement.Analyzer
+		analyses, err = p.Store.Analyses(ctx, diffIDs, analyzer)
 	}
-	content := engine.Merge(analyses)
+	if err != nil {
+		return nil, "", err
+	}
+	content = engine.Merge(analyses)
 	secrets, err := p.configSecrets(img)
-	if err != nil {
-		return nil, err
-	}
 	content.Secrets = append(content.Secrets, secrets...)
-	return content, nil
+	return content, analyzer, err
 }
 
 // configSecrets looks for secrets in what the image's configuration says.

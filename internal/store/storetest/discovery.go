@@ -211,27 +211,29 @@ func testConcludeShared(t *testing.T, db *store.DB) {
 		}
 		return tx.InsertScans(ctx, []*tidewaiter.Scan{scan("a", "reg", tidewaiter.ScanListing), scan("b", "second", tidewaiter.ScanListing)})
 	})
-	var listed []tidewaiter.ListedTag
-	for i := range 50 {
-		listed = append(listed, tidewaiter.ListedTag{Name: number(i)})
-	}
-	w.tags("reg", "scan", listed...)
-	w.tags("second", "scan", listed...)
-	var gone [2]int
-	var wg sync.WaitGroup
-	for i, s := range []struct{ registry, scan string }{{"reg", "a"}, {"second", "b"}} {
-		wg.Go(func() {
-			if err := w.try(func(ctx context.Context, tx *store.Tx) (err error) {
-				gone[i], err = tx.ConcludeListing(ctx, s.registry, s.scan, start)
-				return err
-			}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if gone[0]+gone[1] != len(listed) {
-		t.Errorf("%d and %d tags are gone, of %d", gone[0], gone[1], len(listed))
+	for round := range 10 {
+		var listed []tidewaiter.ListedTag
+		for i := range 50 {
+			listed = append(listed, tidewaiter.ListedTag{Name: number(100*round + i)})
+		}
+		w.tags("reg", "scan", listed...)
+		w.tags("second", "scan", listed...)
+		var gone [2]int
+		var wg sync.WaitGroup
+		for i, s := range []struct{ registry, scan string }{{"reg", "a"}, {"second", "b"}} {
+			wg.Go(func() {
+				if err := w.try(func(ctx context.Context, tx *store.Tx) (err error) {
+					gone[i], err = tx.ConcludeListing(ctx, s.registry, s.scan, start)
+					return err
+				}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if gone[0]+gone[1] != len(listed) {
+			t.Fatalf("%d and %d tags are gone, of %d", gone[0], gone[1], len(listed))
+		}
 	}
 }
 

@@ -42,12 +42,12 @@ type storm struct {
 	tags   []int64
 
 	mu    sync.Mutex
-	queue map[string]int // by layer, how often somebody was told to analyse it
+	queue map[string]bool // the layers somebody was told to analyse: like the queue, it takes each only once
 	ready map[int64]int
 }
 
 func newStorm(w *world, round int) *storm {
-	return &storm{world: w, prefix: "round" + number(round) + "-", queue: map[string]int{}, ready: map[int64]int{}}
+	return &storm{world: w, prefix: "round" + number(round) + "-", queue: map[string]bool{}, ready: map[int64]int{}}
 }
 
 func (s *storm) add(i int, layers []int) {
@@ -59,7 +59,7 @@ func (s *storm) add(i int, layers []int) {
 	s.tags = append(s.tags, s.tag(s.prefix+number(i)))
 }
 
-// rage indexes every image in a goroutine of its own. Whoever is told to analyse a layer does, in another.
+// rage indexes every image in a goroutine of its own. Whoever is the first to be told to analyse a layer does, in another.
 func (s *storm) rage() {
 	var wg sync.WaitGroup
 	for i := range s.images {
@@ -85,11 +85,18 @@ func (s *storm) indexOne(wg *sync.WaitGroup, i int) {
 	}
 	s.note(out.JudgeImages)
 	for _, l := range out.MissingLayers {
-		s.mu.Lock()
-		s.queue[l.DiffID]++
-		s.mu.Unlock()
-		wg.Go(func() { s.analyzeOne(l.DiffID) })
+		if s.first(l.DiffID) {
+			wg.Go(func() { s.analyzeOne(l.DiffID) })
+		}
 	}
+}
+
+func (s *storm) first(diffID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.queue[diffID]
+	s.queue[diffID] = true
+	return !known
 }
 
 func (s *storm) analyzeOne(diffID string) {

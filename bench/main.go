@@ -1,0 +1,97 @@
+// Command bench measures what Tidewaiter promises, on images and fleets it makes itself, and writes the results down.
+//
+//	go run ./bench [-write BENCHMARKS.md] [-only first,shared] [-full]
+//
+// Every figure is taken in a process of its own. Where Tidewaiter is compared with Trivy, both run in turn on the same
+// images from the same registry, in the same run. The environment variable TIDEWAITER_BENCH_ADVISORIES names a directory
+// with a trivy.db of real size; without it the advisories of the samples are used, and the tables say so.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// measure is one table of results.
+type measure struct {
+	name string
+	run  func(context.Context, *lab) (table, error)
+}
+
+func measures() []measure {
+	return []measure{
+		{"first", firstScan}, {"shared", sharedLayers}, {"memory", peakMemory}, {"rematch", rematch},
+		{"specifications", specifications},
+	}
+}
+
+// child runs one of the processes figures are taken in.
+func child(ctx context.Context, name string, args []string) error {
+	switch name {
+	case "scan":
+		return scanChild(ctx, args)
+	case "serve":
+		return serveChild(ctx, args)
+	case "rematch":
+		return rematchChild(ctx, args)
+	}
+	return fmt.Errorf("no child process is called %q", name)
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var err error
+	if len(os.Args) > 2 && os.Args[1] == childFlag {
+		err = child(ctx, os.Args[2], os.Args[3:])
+	} else {
+		err = bench(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func bench(ctx context.Context) (err error) {
+	write := flag.String("write", "", "write the results to `FILE` as Markdown")
+	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications")
+	full := flag.Bool("full", false, "also what takes minutes: an image of 6 GB")
+	flag.Parse()
+	l, err := newLab(ctx, *full)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+
+	var out bytes.Buffer
+	if err := heading(ctx, &out, os.Args[1:]); err != nil {
+		return err
+	}
+	for _, m := range measures() {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), m.name) {
+			continue
+		}
+		began := time.Now()
+		t, err := m.run(ctx, l)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		t.write(&out)
+		fmt.Fprintf(os.Stderr, "%s: measured in %.0f s\n", m.name, time.Since(began).Seconds())
+	}
+	if *write == "" {
+		_, err = os.Stdout.Write(out.Bytes())
+		return err
+	}
+	return os.WriteFile(*write, out.Bytes(), 0o644)
+}
