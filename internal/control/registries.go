@@ -120,7 +120,7 @@ func (c *Control) planReplacement(have, drafts []*tidewaiter.Registry, origin ti
 
 // fingerprint is the same for registries that mean the same, wherever they stand in a list.
 func fingerprint(r *tidewaiter.Registry) string {
-	return digestOf(r.Kind, r.URL, r.CredentialID, r.TLS, r.Scope, r.Parallel)
+	return digestOf(r.Kind, r.URL, r.CredentialID, r.TLS, r.Scope, r.Parallel, r.Settings)
 }
 
 // address is the same for registries that look at the same place, however they look at it.

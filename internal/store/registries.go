@@ -45,7 +45,7 @@ func (tx *Tx) UpdateRegistries(ctx context.Context, registries []*tidewaiter.Reg
 		// An insert that always conflicts is the one form of bulk update both databases understand.
 		q := tx.insert(&part).On("conflict (id) do update")
 		for _, column := range []string{"name", "kind", "url", "host", "origin", "position", "credential_id", "tls", "scope",
-			"schedule", "scheduled", "parallel", "declaration", "declaration_hash", "updated_at"} {
+			"schedule", "scheduled", "parallel", "settings", "declaration", "declaration_hash", "updated_at"} {
 			q = q.Set("? = excluded.?", bun.Ident(column), bun.Ident(column))
 		}
 		_, err = q.Exec(ctx)

@@ -26,6 +26,7 @@ type registryRow struct {
 	Schedule        string
 	Scheduled       bool
 	Parallel        int64
+	Settings        string
 	Declaration     string
 	DeclarationHash string
 	CreatedAt       int64
@@ -47,7 +48,7 @@ func registryRowOf(r *tidewaiter.Registry) (registryRow, error) {
 	for _, part := range []struct {
 		to   *string
 		from any
-	}{{&row.TLS, r.TLS}, {&row.Scope, r.Scope}, {&row.Schedule, r.Schedule}} {
+	}{{&row.TLS, r.TLS}, {&row.Scope, r.Scope}, {&row.Schedule, r.Schedule}, {&row.Settings, r.Settings}} {
 		if *part.to, err = jsonText(part.from); err != nil {
 			return registryRow{}, err
 		}
@@ -67,7 +68,7 @@ func (row *registryRow) registry() (*tidewaiter.Registry, error) {
 	for _, part := range []struct {
 		from string
 		to   any
-	}{{row.TLS, &r.TLS}, {row.Scope, &r.Scope}, {row.Schedule, &r.Schedule}} {
+	}{{row.TLS, &r.TLS}, {row.Scope, &r.Scope}, {row.Schedule, &r.Schedule}, {row.Settings, &r.Settings}} {
 		if err := fromText(part.from, part.to); err != nil {
 			return nil, err
 		}

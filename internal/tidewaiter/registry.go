@@ -57,6 +57,10 @@ type Registry struct {
 	Schedule     Schedule
 	Parallel     int // image and layer jobs at once for this registry; 0 leaves it to the budget
 
+	// Settings holds what only one kind knows: a region, account or project, the groups of a GitLab, the repository types
+	// of an Artifactory. Package connector documents the keys of each kind.
+	Settings map[string]string
+
 	// Declaration is what the declaring surface needs to show the registry again as it was sent. Nobody else reads it.
 	Declaration json.RawMessage
 

@@ -27,6 +27,7 @@ create table registries (
     schedule         text not null,
     scheduled        boolean not null,
     parallel         bigint not null,
+    settings         text not null,
     declaration      text not null,
     declaration_hash text not null,
     created_at       bigint not null,
