@@ -59,3 +59,8 @@ func (l *layer) finish(by string) (samples.Layer, int64, error) {
 	diffID := "sha256:" + hex.EncodeToString(l.diffID.Sum(nil))
 	return samples.RawLayer(samples.Gzip, l.packed.Bytes(), diffID).By(by), l.size, l.err
 }
+
+func digest(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

@@ -53,12 +53,12 @@ func count[N int | int64](n N) string {
 	return s
 }
 
-// against compares a figure with a target that is an upper bound.
-func against(value, target float64) string {
+// against compares a figure with a target that is an upper bound; unit may be empty.
+func against(value, target float64, unit string) string {
 	if value <= target {
-		return fmt.Sprintf("≤ %g: met", target)
+		return fmt.Sprintf("≤ %g%s: met", target, unit)
 	}
-	return fmt.Sprintf("≤ %g: **missed**", target)
+	return fmt.Sprintf("≤ %g%s: **missed**", target, unit)
 }
 
 // atLeast compares a figure with a target that is a lower bound.

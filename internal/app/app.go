@@ -24,6 +24,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/httpd"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/prisma"
+	"github.com/tidewaiter/tidewaiter/internal/qualys"
 	"github.com/tidewaiter/tidewaiter/internal/queue"
 	"github.com/tidewaiter/tidewaiter/internal/scan"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
@@ -164,6 +165,7 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 	}
 	a.handler = httpd.Handler(httpd.Config{
 		Prisma:  prisma.New(prisma.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}),
+		Qualys:  qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now}),
 		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
 		Ready:   a.store.Ping,
 		Log:     a.cfg.Log,

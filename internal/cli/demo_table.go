@@ -47,8 +47,16 @@ func demoRow(tag tidewaiter.Tag, img *tidewaiter.Image) []string {
 	v := j.Vulnerabilities
 	return []string{
 		tag.Repository.Name + ":" + tag.Name, distribution, n(j.Packages), n(v.Critical), n(v.High), n(v.Medium), n(v.Low),
-		n(j.Fixable), n(j.Secrets), n(j.Checks.Total()), strings.ToUpper(string(j.Verdict.Effect)),
+		n(j.Fixable), n(j.Secrets), n(j.Checks.Total()), verdictWord(j.Verdict.Effect),
 	}
+}
+
+// verdictWord is what people call an effect.
+func verdictWord(e tidewaiter.Effect) string {
+	if e == tidewaiter.EffectIgnore {
+		return "pass"
+	}
+	return strings.ToUpper(string(e))
 }
 
 // invite says what to try next.

@@ -34,7 +34,11 @@ func (t *demoTour) run(ctx context.Context) error {
 	if err := t.advisories(ctx); err != nil {
 		return err
 	}
-	t.say("\n4. The registry, declared over the Prisma API: PUT /api/v32.07/settings/registry")
+	t.say("\n4. A policy over the Prisma API: block what is critical and has a fix. PUT /api/v1/policies/vulnerability/images")
+	if err := t.policy(ctx); err != nil {
+		return err
+	}
+	t.say("   The registry, declared over the Prisma API: PUT /api/v32.07/settings/registry")
 	if err := t.declarePrisma(ctx); err != nil {
 		return err
 	}
@@ -62,6 +66,14 @@ func (t *demoTour) advisories(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+func (t *demoTour) policy(ctx context.Context) error {
+	rule := map[string]any{
+		"name": "block fixable criticals", "collections": []any{map[string]any{"name": "All"}}, "onlyFixed": true,
+		"alertThreshold": map[string]any{"value": 1}, "blockThreshold": map[string]any{"enabled": true, "value": 9},
+	}
+	return t.call(ctx, http.MethodPut, "/api/v1/policies/vulnerability/images", "", map[string]any{"rules": []any{rule}}, nil)
 }
 
 func (t *demoTour) declarePrisma(ctx context.Context) error {
@@ -99,6 +111,7 @@ func (t *demoTour) declareQualys(ctx context.Context) error {
 func (t *demoTour) watch(ctx context.Context) error {
 	bar := progressbar.NewOptions(-1, progressbar.OptionSetWriter(t.out), progressbar.OptionSetDescription("   images judged"),
 		progressbar.OptionShowCount(), progressbar.OptionSetWidth(40), progressbar.OptionSetVisibility(isTerminal(t.out)))
+	shown := -1
 	for deadline := time.Now().Add(t.timeout); ; {
 		scans, _, err := t.control.Scans(ctx, control.ScanFilter{})
 		if err != nil {
@@ -110,6 +123,10 @@ func (t *demoTour) watch(ctx context.Context) error {
 			total += s.ImagesTotal
 			done += s.ImagesDone + s.ImagesFailed
 		}
+		if done != shown && !isTerminal(t.out) {
+			t.say("   %d of %d images judged", done, total)
+		}
+		shown = done
 		bar.ChangeMax(max(total, 1))
 		_ = bar.Set(done) // a bar that cannot be drawn is no reason to stop
 		if over {

@@ -25,7 +25,7 @@ type scanCommand struct {
 	Platform string `help:"Which image to take out of an index." placeholder:"OS/ARCH[/VARIANT]"`
 	advisoryFlags
 	accessFlags
-	NoSecrets bool `help:"Do not look for secrets."`
+	NoSecrets bool `help:"Do not look for secrets in files. The configuration of an image is looked at all the same."`
 }
 
 // Help tells what the exit codes mean to a pipeline.
@@ -48,7 +48,11 @@ func (c scanCommand) Run(ctx context.Context, s streams, log *slog.Logger) error
 	}
 	client := oci.New(oci.Options{AllowLoopback: true, UserAgent: "tidewaiter/" + version})
 	defer client.Close()
-	source, err := c.open(ctx, s, client, ref)
+	endpoint, err := c.endpoint(ctx, s, client, ref.Host)
+	if err != nil {
+		return err
+	}
+	source, err := client.Registry(endpoint)
 	if err != nil {
 		return err
 	}
@@ -70,30 +74,12 @@ func (c scanCommand) Run(ctx context.Context, s streams, log *slog.Logger) error
 	result, err := direct.Scan(ctx, source, ref.Repository, ref.Identifier(), platform)
 	bars.end()
 	if err != nil {
-		return fmt.Errorf("scan %s: %w", ref, err)
+		return explained(fmt.Errorf("scan %s: %w", ref, err))
 	}
 	if err := c.write(s.out, ref.String(), result); err != nil {
 		return err
 	}
 	return c.judge(result)
-}
-
-// open finds the registry's scheme and logs in lazily.
-func (c scanCommand) open(ctx context.Context, s streams, client *oci.Client, ref oci.Reference) (*oci.Registry, error) {
-	endpoint, err := c.endpoint(ctx, s, ref.URL(false))
-	if err != nil {
-		return nil, err
-	}
-	registry, err := client.Registry(endpoint)
-	if err != nil || !c.Insecure {
-		return registry, err
-	}
-	// --insecure also means http, where nothing speaks https.
-	if err := registry.Ping(ctx); tidewaiter.KindOf(err) == tidewaiter.ErrTLS || tidewaiter.KindOf(err) == tidewaiter.ErrUnreachable {
-		endpoint.URL = ref.URL(true)
-		return client.Registry(endpoint)
-	}
-	return registry, nil
 }
 
 func (c scanCommand) write(stdout io.Writer, name string, r *tidewaiter.Result) (err error) {

@@ -19,7 +19,7 @@ type serverFlags struct {
 	SelfSigned bool     `help:"Serve HTTPS with a certificate of our own making." name:"tls-self-signed"`
 	Workers    int      `help:"Images and layers worked on at once; 0 is two for each core." default:"0" placeholder:"N"`
 	Advisories []string `help:"OCI references of the advisory database, tried in order." placeholder:"REF"`
-	NoSecrets  bool     `help:"Do not look for secrets in images."`
+	NoSecrets  bool     `help:"Do not look for secrets in files. The configuration of an image is looked at all the same."`
 	Loopback   bool     `help:"Let registries be on this machine." name:"allow-loopback-registries"`
 
 	AdminUser     string       `help:"Name of the first user." default:"admin"`

@@ -199,12 +199,16 @@ func (l *listing) recordTags(ctx context.Context, tx *store.Tx, r tidewaiter.Rep
 	}
 	var jobs []tidewaiter.Job
 	var open []int64
-	counted := 0
+	counts := store.ScanCounts{TagsSelected: len(recorded)}
 	for _, t := range recorded {
 		if t.Again {
+			counts.TagsSelected--
 			continue
 		}
-		counted++
+		if t.NoImage && !l.scan.Force {
+			continue
+		}
+		counts.ImagesTotal++
 		if t.Known && !l.scan.Force && usualPlatform(l.scan.Scope.Platforms) {
 			continue
 		}
@@ -214,7 +218,7 @@ func (l *listing) recordTags(ctx context.Context, tx *store.Tx, r tidewaiter.Rep
 	if err := tx.OpenScanTags(ctx, l.scan.ID, open); err != nil {
 		return err
 	}
-	counts := store.ScanCounts{TagsSelected: counted, ImagesTotal: counted, ImagesDone: counted - len(open)}
+	counts.ImagesDone = counts.ImagesTotal - len(open)
 	if err := tx.AddScanCounts(ctx, l.scan.ID, counts); err != nil {
 		return err
 	}

@@ -34,6 +34,10 @@ type Input struct {
 	Content  *tidewaiter.Content     // for licences and secrets; may be nil
 	Config   *tidewaiter.ImageConfig // for the image's own risk factors; may be nil
 	Now      time.Time
+
+	// Factors are risk factors of vulnerabilities worked out before, as VulnerabilityFactors does at Now or not long
+	// before it: who judges many images saves most of the time. May be nil or know some only.
+	Factors map[*tidewaiter.Vulnerability]Factors
 }
 
 // Finding is a finding with what policy needs to know beside it.
@@ -63,7 +67,7 @@ func Evaluate(in Input) Outcome {
 
 	vulnerability := RuleFor(in.Vulnerability, in.Collections, in.Names, in.Labels)
 	image := ImageFactors(in.Config, in.Content)
-	j := newFindingJudge(vulnerability, image, in.Now)
+	j := newFindingJudge(vulnerability, image, in.Now, in.Factors)
 	factors := image
 	o.Findings = make([]Judged, len(in.Findings))
 	for i := range in.Findings {

@@ -66,6 +66,11 @@ func FindingFactors(f *Finding, now time.Time) Factors {
 	return detailFactors(f.Details, now) | ownFactors(f, now)
 }
 
+// VulnerabilityFactors returns the risk factors of a vulnerability whatever package it is found in.
+func VulnerabilityFactors(v *tidewaiter.Vulnerability, now time.Time) Factors {
+	return detailFactors(v, now)
+}
+
 // ImageFactors returns the risk factors of an image as such: declared ports, the root user, secrets left in it.
 func ImageFactors(config *tidewaiter.ImageConfig, content *tidewaiter.Content) Factors {
 	var out Factors

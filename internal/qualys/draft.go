@@ -63,7 +63,7 @@ func (s *server) draftOf(ctx context.Context, q *registryRequest, old *tidewaite
 	if q.RegistryName != "" {
 		r.Name = q.RegistryName
 	}
-	r.URL, r.Scope = url, q.scope()
+	r.URL, r.Scope, r.Settings = url, q.scope(), q.settings()
 	d := &draft{registry: r}
 	if err := s.connect(ctx, q, d); err != nil {
 		return nil, err
@@ -111,6 +111,23 @@ func (q *registryRequest) scope() tidewaiter.Scope {
 		return tidewaiter.Scope{}
 	}
 	return tidewaiter.Scope{Select: []tidewaiter.Selector{{Repository: pattern}}}
+}
+
+// settings are what only one kind of registry knows.
+func (q *registryRequest) settings() map[string]string {
+	switch {
+	case q.RegistryType == typeAWS:
+		return map[string]string{"account": q.AWS.AccountID, "region": q.AWS.Region}
+	case q.RegistryType == typeGCP:
+		return map[string]string{"project": q.GCP.ProjectID, "location": q.GCP.Location}
+	case q.RegistryType == typeGAR && q.GCAR.Registry != "":
+		return map[string]string{"project": q.GCAR.ProjectID, "repository": q.GCAR.Registry}
+	case q.RegistryType == typeGAR:
+		return map[string]string{"project": q.GCAR.ProjectID}
+	case q.DockerHubOrgName != "":
+		return map[string]string{"organization": q.DockerHubOrgName}
+	}
+	return nil
 }
 
 // login finds the registry's own login in the request. Qualys: on update an omitted credential keeps the stored one.

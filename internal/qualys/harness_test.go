@@ -33,17 +33,19 @@ type console struct {
 	store   *store.DB
 	control *control.Control
 	keyring *secret.Keyring
+	auth    *auth.Service
 	jobs    *jobs
+	prober  *prober
 	clock   *clock
 	log     *bytes.Buffer
 }
 
 const password = "correct horse battery"
 
-func start(t *testing.T) *console {
+func start(t *testing.T, change ...func(*qualys.Config)) *console {
 	t.Helper()
 	dir := t.TempDir()
-	c := &console{T: t, jobs: &jobs{}, clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, log: &bytes.Buffer{}}
+	c := &console{T: t, jobs: &jobs{}, prober: &prober{}, clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(c.log, nil))
 	var err error
 	c.store, err = store.Open(t.Context(), store.Config{URL: filepath.Join(dir, "test.db"), Log: log, Now: c.clock.Now})
@@ -53,7 +55,7 @@ func start(t *testing.T) *console {
 	c.must(err)
 	ids := 0
 	c.control = control.New(control.Config{
-		Store: c.store, Jobs: c.jobs, Keyring: c.keyring, Prober: prober{}, Now: c.clock.Now, Log: log,
+		Store: c.store, Jobs: c.jobs, Keyring: c.keyring, Prober: c.prober, Now: c.clock.Now, Log: log,
 		Advisories: func() control.AdvisoryState {
 			return control.AdvisoryState{Current: &tidewaiter.Advisories{Version: "v1", UpdatedAt: c.clock.Now()}}
 		},
@@ -64,6 +66,15 @@ func start(t *testing.T) *console {
 	c.must(err)
 	for name, role := range map[string]tidewaiter.Role{"admin": tidewaiter.RoleAdmin, "auditor": tidewaiter.RoleAuditor, "ci": tidewaiter.RoleCI} {
 		c.must(service.CreateUser(t.Context(), name, role, password))
+	}
+	c.auth = service
+	jobIDs := 0
+	cfg := qualys.Config{Control: c.control, Auth: service, Log: log, Now: c.clock.Now, NewID: func() string {
+		jobIDs++
+		return fmt.Sprintf("11111111-0000-4000-8000-%012d", jobIDs)
+	}}
+	for _, f := range change {
+		f(&cfg)
 	}
 	server := httptest.NewServer(qualys.New(cfg))
 	t.Cleanup(server.Close)
@@ -85,11 +96,11 @@ type answer struct {
 	body   string
 }
 
-// call asks as admin; a path without /api/ gets version 1.
+// call asks as admin; a path that does not say gets version 1.3.
 func (c *console) call(method, path, body string, change ...func(*http.Request)) answer {
 	c.Helper()
-	if !strings.HasPrefix(path, "/api/") {
-		path = "/api/v1" + path
+	if !strings.HasPrefix(path, "/csapi/") && !strings.HasPrefix(path, "/auth") {
+		path = "/csapi/v1.3" + path
 	}
 	req, err := http.NewRequestWithContext(c.Context(), method, c.url+path, strings.NewReader(body))
 	c.must(err)
@@ -105,32 +116,36 @@ func (c *console) call(method, path, body string, change ...func(*http.Request))
 	return answer{status: res.StatusCode, header: res.Header, body: string(b)}
 }
 
-// ok calls and wants 200 with an empty body, as every write answers.
-func (c *console) ok(method, path, body string) {
+// want calls, wants a status, and reads the answer when there is one.
+func want[T any](c *console, status int, method, path, body string, change ...func(*http.Request)) T {
 	c.Helper()
-	if a := c.call(method, path, body); a.status != http.StatusOK || a.body != "" {
-		c.Fatalf("%s %s: %d %q, want 200 and nothing", method, path, a.status, a.body)
+	a := c.call(method, path, body, change...)
+	if a.status != status {
+		c.Fatalf("%s %s: %d %s, want %d\n%s", method, path, a.status, a.body, status, c.log)
 	}
+	var v T
+	if a.body == "" {
+		return v
+	}
+	if got := a.header.Get("Content-Type"); got != "application/json;charset=UTF-8" {
+		c.Errorf("%s %s: content type %q", method, path, got)
+	}
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		c.Fatalf("%s %s: %v in %s", method, path, err, a.body)
+	}
+	return v
 }
 
 // get reads JSON.
 func get[T any](c *console, path string) T {
 	c.Helper()
-	a := c.call("GET", path, "")
-	if a.status != http.StatusOK {
-		c.Fatalf("GET %s: %d %s\n%s", path, a.status, a.body, c.log)
-	}
-	var v T
-	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
-		c.Fatalf("GET %s: %v in %s", path, err, a.body)
-	}
-	return v
+	return want[T](c, http.StatusOK, "GET", path, "")
 }
 
-// specs reads the declared specifications.
-func (c *console) specs() []map[string]any {
+// create declares a registry and returns its uuid.
+func (c *console) create(body string) string {
 	c.Helper()
-	return get[struct{ Specifications []map[string]any }](c, "/settings/registry").Specifications
+	return want[struct{ RegistryUUID string }](c, http.StatusOK, "POST", "/registry", body).RegistryUUID
 }
 
 func asUser(name string) func(*http.Request) {
@@ -189,11 +204,27 @@ func (j *jobs) take() []tidewaiter.Job {
 	return out
 }
 
-// prober is asked nothing by this API.
-type prober struct{}
+// prober answers for registries, and takes notes of what it was asked with.
+type prober struct {
+	mu       sync.Mutex
+	steps    []oci.Step
+	registry *tidewaiter.Registry
+	login    *tidewaiter.Credential
+	secret   string
+}
 
-func (prober) Probe(context.Context, *tidewaiter.Registry, *tidewaiter.Credential, secret.Value) []oci.Step {
-	return nil
+func (p *prober) Probe(_ context.Context, r *tidewaiter.Registry, c *tidewaiter.Credential, s secret.Value) []oci.Step {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.registry, p.login, p.secret = r, c, s.Reveal()
+	return p.steps
+}
+
+// answers sets how registries answer from now on: a step that failed, or nothing but success.
+func (p *prober) answers(kind tidewaiter.ErrorKind, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.steps = []oci.Step{{Name: "resolve", OK: true}, {Name: "login", OK: kind == "", Kind: kind, Error: text}}
 }
 
 // users keeps users in memory.

@@ -81,6 +81,25 @@ func (s *server) routes() []route {
 		{"DELETE", "/registry/{registryId}", tidewaiter.MayWriteRegistries, s.deleteRegistry},
 		{"GET", "/registry/{registryId}/repository", tidewaiter.MayReadRegistries, s.getRepositories},
 
+		{"GET", "/registry/{registryId}/schedule", tidewaiter.MayReadRegistries, s.getSchedules},
+		{"POST", "/registry/{registryId}/schedule", tidewaiter.MayScan, s.postSchedule},
+		{"POST", "/registry/{registryId}/schedule/cancel", tidewaiter.MayScan, s.cancelSchedules},
+		{"POST", "/registry/{registryId}/schedule/{scheduleId}/cancel", tidewaiter.MayScan, s.cancelSchedule},
+
+		{"GET", "/registry/aws-base", tidewaiter.MayReadCredentials, s.getAWSBase},
+		{"POST", "/registry/aws/connector", tidewaiter.MayWriteCredentials, s.postAWSConnector},
+		{"GET", "/registry/aws/connectors", tidewaiter.MayReadCredentials, s.getAWSConnectors},
+		{"GET", "/registry/aws/connectors/{accountId}", tidewaiter.MayReadCredentials, s.getAWSConnectors},
+		{"POST", "/registry/acr/connector", tidewaiter.MayWriteCredentials, s.postACRConnector},
+		{"GET", "/registry/acr/connectors", tidewaiter.MayReadCredentials, s.getACRConnectors},
+		{"GET", "/registry/acr/connector/{connectorId}", tidewaiter.MayReadCredentials, s.getACRConnector},
+		{"POST", "/registry/gcp/connector", tidewaiter.MayWriteCredentials, s.postGCPConnector},
+		{"GET", "/registry/gcp/connectors", tidewaiter.MayReadCredentials, s.getGCPConnectors},
+		{"GET", "/registry/gcp/connector/{connectorId}", tidewaiter.MayReadCredentials, s.getGCPConnector},
+		{"POST", "/registry/gcr/connector", tidewaiter.MayWriteCredentials, s.postGCPConnector}, // one document's spelling
+		{"GET", "/registry/gcr/connectors", tidewaiter.MayReadCredentials, s.getGCPConnectors},
+		{"GET", "/registry/gcr/connector/{connectorId}", tidewaiter.MayReadCredentials, s.getGCPConnector},
+
 		{"GET", "/images", tidewaiter.MayReadImages, s.getImages},
 		{"GET", "/images/list", tidewaiter.MayReadImages, s.getImageList},
 		{"GET", "/images/{imageSha}", tidewaiter.MayReadImages, s.getImage},

@@ -1,36 +1,14 @@
 package qualys_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
-
-// testCA makes a certificate somebody could trust.
-func testCA(t *testing.T) string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, ca, ca, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
 
 // endScan ends the scan of a registry: with an error as failed, without as completed.
 func (c *console) endScan(registryID, failure string) {
@@ -59,7 +37,7 @@ const analyzer = "test"
 // n%3 vulnerable packages on top of a fixed set.
 func (c *console) seed(names ...string) {
 	c.Helper()
-	rs, _, err := c.control.Registries(c.Context(), control.RegistryFilter{Origin: tidewaiter.OriginPrisma})
+	rs, _, err := c.control.Registries(c.Context(), control.RegistryFilter{Origin: tidewaiter.OriginQualys})
 	c.must(err)
 	for i, name := range names {
 		repository, tag, _ := strings.Cut(name, ":")
@@ -183,4 +161,17 @@ func seededVulnerabilities() map[string]*tidewaiter.Vulnerability {
 			References: []string{"https://www.cisa.gov/known-exploited-vulnerabilities-catalog"}, Published: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)},
 		"GHSA-aaaa-bbbb-cccc": {ID: "GHSA-aaaa-bbbb-cccc", Description: "Prototype pollution.", Severity: tidewaiter.SeverityHigh, ScoreV2: 7.2},
 	}
+}
+
+// setScan puts the newest scan of a registry into a state.
+func (c *console) setScan(registryID string, state tidewaiter.ScanState) {
+	c.Helper()
+	scans, _, err := c.control.Scans(c.Context(), control.ScanFilter{RegistryIDs: []string{registryID}})
+	c.must(err)
+	scan := scans[0]
+	scan.State, scan.UpdatedAt = state, c.clock.Now()
+	if state.Done() {
+		scan.EndedAt = c.clock.Now()
+	}
+	c.must(c.store.Update(c.Context(), func(tx *store.Tx) error { return tx.UpdateScan(c.Context(), scan) }))
 }

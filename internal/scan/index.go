@@ -34,6 +34,9 @@ func (p *Pipeline) index(ctx context.Context, run tidewaiter.JobRun) error {
 		return err
 	}
 	source, err := p.Open(ctx, a.RegistryID)
+	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+		return nil // the registry was removed meanwhile, and the scan with it
+	}
 	if err != nil {
 		return err
 	}

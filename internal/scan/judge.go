@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -60,11 +61,10 @@ func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
-	names, err := p.Store.ImageNames(ctx, id)
-	if err != nil {
+	if err := p.foundHere(ctx, id, m); err != nil {
 		return err
 	}
-	rules, err := p.rules(ctx)
+	names, err := p.Store.ImageNames(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -72,14 +72,49 @@ func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
 	result := &tidewaiter.Result{Image: img, Content: content, Checks: checks, Findings: m.findings,
 		Vulnerabilities: m.vulnerabilities, FirstFound: m.firstFound}
 	by := judgedBy{advisories: m.version, analyzer: analyzer, endOfLife: m.endOfLife}
-	judgement := summarize(result, names, rules, by, p.Now())
-	err = p.settle(ctx, func(tx *store.Tx) ([]string, error) {
-		return tx.SaveJudgement(ctx, store.SaveJudgement{ImageID: id, Content: content, Checks: checks, Judgement: judgement, Now: p.Now()})
-	})
+	for range rulesAttempts {
+		if err = p.saveJudgement(ctx, result, names, by); !errors.Is(err, errRulesChanged) {
+			break
+		}
+	}
 	if err == nil {
 		p.judged.Inc()
 	}
 	return err
+}
+
+// saveJudgement lets policy judge a result and stores both, unless the policies changed meanwhile: errRulesChanged.
+func (p *Pipeline) saveJudgement(ctx context.Context, result *tidewaiter.Result, names []string, by judgedBy) error {
+	rules, err := p.rules(ctx)
+	if err != nil {
+		return err
+	}
+	judgement := summarize(result, names, rules, by, p.Now())
+	return p.settle(ctx, func(tx *store.Tx) ([]string, error) {
+		if err := p.underRules(ctx, tx, &rules, result.Image, names); err != nil {
+			return nil, err
+		}
+		return tx.SaveJudgement(ctx, store.SaveJudgement{ImageID: result.Image.ID, Content: result.Content, Checks: result.Checks,
+			Judgement: judgement, Now: p.Now()})
+	})
+}
+
+// foundHere puts when findings were first made no earlier than when this image was first judged: nobody could have acted on
+// them before.
+func (p *Pipeline) foundHere(ctx context.Context, id int64, m *matched) error {
+	first, err := p.Store.FirstJudged(ctx, id)
+	if err != nil {
+		return err
+	}
+	if first.IsZero() {
+		first = p.Now()
+	}
+	for key, at := range m.firstFound {
+		if at.Before(first) {
+			m.firstFound[key] = first
+		}
+	}
+	return nil
 }
 
 // content merges the stored analyses of an image's layers and says which analyzer made them: ours or, while the image has
@@ -211,20 +246,4 @@ func (p *Pipeline) matchPackages(ctx context.Context, ids []int64, packages map[
 		return tx.SaveFindings(ctx, answer.Advisories.Version, findings, details, p.Now())
 	})
 	return answer.Advisories.Version, err
-}
-
-// rules reads the policies and collections in force.
-func (p *Pipeline) rules(ctx context.Context) (r Rules, err error) {
-	if r.Vulnerability, err = p.Store.Policy(ctx, tidewaiter.PolicyVulnerability); err != nil {
-		return r, err
-	}
-	if r.Compliance, err = p.Store.Policy(ctx, tidewaiter.PolicyCompliance); err != nil {
-		return r, err
-	}
-	collections, err := p.Store.Collections(ctx)
-	r.Collections = make(map[string]tidewaiter.Collection, len(collections))
-	for _, c := range collections {
-		r.Collections[c.Name] = *c
-	}
-	return r, err
 }

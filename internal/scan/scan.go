@@ -3,6 +3,7 @@
 //	index    a tag's manifest and config: which images is it, which of their layers are new to the fleet?
 //	analyze  one new layer, streamed from the wire into its Analysis
 //	judge    an image whose layers are all known: merge, match, check, policy, verdict
+//	apply    the policies have changed: all stored images, verdict only
 //
 // Each stage is a job. It may run twice, be killed at any moment and go on elsewhere: what a stage learned and the jobs
 // that follow from it are stored in one transaction.
@@ -14,12 +15,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tidewaiter/tidewaiter/internal/engine"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
+	"github.com/tidewaiter/tidewaiter/internal/policy"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -60,9 +63,10 @@ type Config struct {
 // Pipeline runs the stages.
 type Pipeline struct {
 	Config
-	layers prometheus.Counter
-	bytes  prometheus.Counter
-	judged prometheus.Counter
+	inForce atomic.Pointer[Rules] // as last read
+	layers  prometheus.Counter
+	bytes   prometheus.Counter
+	judged  prometheus.Counter
 }
 
 // New returns a Pipeline and registers its counters.
@@ -94,6 +98,7 @@ func (p *Pipeline) Stages() []Stage {
 		{JobLayer, p.analyze, p.analyzeFailed},
 		{JobJudge, p.judge, p.judgeFailed},
 		{JobRejudge, p.rejudge, nil},
+		{policy.JobApply, p.applyPolicies, nil},
 	}
 }
 

@@ -12,6 +12,10 @@ type Rules struct {
 	Vulnerability *tidewaiter.Policy
 	Compliance    *tidewaiter.Policy
 	Collections   map[string]tidewaiter.Collection
+	Declared      policy.Declared
+
+	generation int64 // of all of these
+	bases      []policy.BaseImage
 }
 
 // DefaultRules returns those of a fresh installation.
@@ -41,6 +45,7 @@ func summarize(r *tidewaiter.Result, names []string, rules Rules, at judgedBy, n
 		Incomplete: len(r.Content.Notices) > 0,
 	}
 	findings := policy.Findings(r)
+	rules.Declared.Apply(r, names, findings)
 	for i := range findings {
 		j.Vulnerabilities.Add(policy.EffectiveSeverity(&findings[i]))
 		if findings[i].FixedIn != "" {
@@ -52,13 +57,18 @@ func summarize(r *tidewaiter.Result, names []string, rules Rules, at judgedBy, n
 			j.Checks.Add(c.Severity)
 		}
 	}
-	out := policy.Evaluate(policy.Input{
-		Vulnerability: rules.Vulnerability, Compliance: rules.Compliance, Collections: rules.Collections,
-		Names: names, Labels: r.Image.Config.Labels, Findings: findings, Checks: r.Checks,
-		Content: r.Content, Config: &r.Image.Config, Now: now,
-	})
+	out := policy.Evaluate(rules.input(r, names, findings, now))
 	j.Verdict, j.RiskFactors = out.Verdict, out.RiskFactors
 	return j
+}
+
+// input is what a verdict on a result depends on.
+func (r *Rules) input(of *tidewaiter.Result, names []string, findings []policy.Finding, now time.Time) policy.Input {
+	return policy.Input{
+		Vulnerability: r.Vulnerability, Compliance: r.Compliance, Collections: r.Collections,
+		Names: names, Labels: of.Image.Config.Labels, Findings: findings, Checks: of.Checks,
+		Content: of.Content, Config: &of.Image.Config, Now: now,
+	}
 }
 
 // judgedBy says what a judgement rests on.

@@ -6,16 +6,14 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// NamedImage is an image's layers under one of its names.
+// NamedImage is an image under one of its names.
 type NamedImage struct {
-	ImageID   int64
-	Name      string // host/repository:tag
-	CreatedAt int64  // of the image, in microseconds since 1970
-	Layers    []tidewaiter.LayerRef
+	Name string // host/repository:tag
+	*tidewaiter.Image
 }
 
-// ImagesNamed returns the images shown under names that a pattern takes, and under what name each was found; at most limit.
-// take decides; the pattern's literal part, which every name it takes contains, only narrows what is looked through.
+// ImagesNamed returns images, with layers, that are shown under a name take accepts, each with the first such name; at most
+// limit, by name. literal is a part of every name that can be accepted and narrows what is looked through.
 func (r *Reader) ImagesNamed(ctx context.Context, literal string, take func(name string) bool, limit int) ([]NamedImage, error) {
 	type row struct {
 		ImageID   int64
@@ -26,35 +24,20 @@ func (r *Reader) ImagesNamed(ctx context.Context, literal string, take func(name
 	if err != nil {
 		return nil, fail(err, "find images by name")
 	}
-	var (
-		out  []NamedImage
-		ids  []int64
-		seen = map[int64]bool{}
-	)
+	var ids []int64
+	names := map[int64]string{}
 	for _, row := range found {
-		if len(out) == limit {
+		if len(ids) == limit {
 			break
 		}
-		if seen[row.ImageID] || !take(row.Reference) {
-			continue
+		if names[row.ImageID] == "" && take(row.Reference) {
+			names[row.ImageID], ids = row.Reference, append(ids, row.ImageID)
 		}
-		seen[row.ImageID] = true
-		out, ids = append(out, NamedImage{ImageID: row.ImageID, Name: row.Reference}), append(ids, row.ImageID)
 	}
-	images, err := r.imageRows(ctx, ids, true)
-	if err != nil {
-		return nil, fail(err, "find images by name")
+	images, err := r.ImagesByID(ctx, ids)
+	out := make([]NamedImage, len(images))
+	for i, img := range images {
+		out[i] = NamedImage{Name: names[img.ID], Image: img}
 	}
-	for i := range out {
-		stored := images[out[i].ImageID]
-		if stored == nil {
-			continue
-		}
-		img, err := r.image(stored)
-		if err != nil {
-			return nil, fail(err, "find images by name")
-		}
-		out[i].Layers, out[i].CreatedAt = img.Layers, stored.CreatedAt
-	}
-	return out, nil
+	return out, err
 }

@@ -29,6 +29,8 @@ type RecordedTag struct {
 	Known bool
 	Moved bool // it pointed somewhere else before
 	Again bool // this scan has recorded it before, so it has been counted
+	// NoImage reports, of a known tag, that it leads to no image: no scan answers for it.
+	NoImage bool
 }
 
 type tagRow struct {
@@ -171,6 +173,7 @@ func (tx *Tx) tagsInScope(ctx context.Context, in RecordTags, repo repositoryRow
 		}
 		out[i] = RecordedTag{
 			TagID: s.ID, Name: s.Name, Digest: s.Digest, Known: known, Moved: moved[s.Name], Again: s.ScanID == in.ScanID,
+			NoImage: known && s.NoImage,
 		}
 		scoped[i] = row{RegistryID: in.RegistryID, TagID: s.ID, ScanID: in.ScanID}
 	}
@@ -185,15 +188,17 @@ func (tx *Tx) tagsInScope(ctx context.Context, in RecordTags, repo repositoryRow
 }
 
 type recordedRow struct {
-	ID     int64
-	Name   string
-	Digest string
-	ScanID string
-	Failed bool
-	Known  bool
+	ID      int64
+	Name    string
+	Digest  string
+	ScanID  string
+	Failed  bool
+	NoImage bool
+	Known   bool
 }
 
 const recordedTags = `select t.id, t.name, t.digest, coalesce(rt.scan_id, '') as scan_id, t.error_kind <> '' as failed,
+		t.skipped = t.digest as no_image,
 		(t.skipped = t.digest and t.skip_reason <> 'platform' or
 			exists (select 1 from tag_images ti where ti.tag_id = t.id and ti.digest = t.digest)) and
 		not exists (select 1 from tag_images ti join images i on i.id = ti.image_id

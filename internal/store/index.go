@@ -215,24 +215,38 @@ func (tx *Tx) TagNotScanned(ctx context.Context, tagID int64, digest string, why
 			digest, string(why.Reason), why.Detail, tagID)
 	}
 	if err == nil {
-		settledScans, _, err = tx.showTags(ctx, []int64{tagID}, "", true)
+		err = tx.showNothing(ctx, tagID, digest, why.Reason == tidewaiter.ReasonPlatform)
+	}
+	if err == nil {
+		settledScans, err = tx.settleTags(ctx, []int64{tagID}, settledNoImage)
 	}
 	return settledScans, fail(err, "store that tag %d is not scanned", tagID)
 }
 
+// showNothing has the tag show no image any more. With others, images of the digest for other platforms stay: another
+// registry wants them.
+func (tx *Tx) showNothing(ctx context.Context, tagID int64, digest string, others bool) error {
+	keep := ""
+	if others {
+		keep = digest
+	}
+	if _, err := tx.exec(ctx, "delete from tag_images where tag_id = ? and digest <> ?", tagID, keep); err != nil {
+		return err
+	}
+	_, err := tx.exec(ctx, "update tags set error_kind = '', error = '', error_at = 0 where id = ? and error_kind <> ''", tagID)
+	return err
+}
+
+// tieImages ties images to the tag, not shown yet unless they are already. Images of the same digest that are tied already
+// stay: they are for platforms another registry wants.
 func (tx *Tx) tieImages(ctx context.Context, in IndexTag, digest string) error {
 	ids := make([]int64, len(in.Images))
 	for i, img := range in.Images {
 		ids[i] = img.ID
 	}
 	ids = distinct(ids)
-	// What waits to be shown for another digest never will be; what another choice of platforms tied is not wanted.
-	if len(ids) == 0 {
-		_, err := tx.exec(ctx, "delete from tag_images where tag_id = ? and (not shown or digest = ?)", in.TagID, digest)
-		return err
-	}
-	if _, err := tx.exec(ctx, "delete from tag_images where tag_id = ? and image_id not in (?) and (not shown or digest = ?)",
-		in.TagID, bun.List(ids), digest); err != nil {
+	// What waits to be shown for another digest never will be.
+	if _, err := tx.exec(ctx, "delete from tag_images where tag_id = ? and not shown and digest <> ?", in.TagID, digest); err != nil || len(ids) == 0 {
 		return err
 	}
 	list := make([]tagImageRow, len(ids))

@@ -10,9 +10,18 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
+// settled is what came of a tag a scan had to answer for.
+type settled int
+
+const (
+	settledDone settled = iota
+	settledFailed
+	settledNoImage
+)
+
 // settleTags takes tags off every scan that waits for them, counts them there as done or failed, and returns the scans.
 // Deleting the row is what counts, so a tag counts once per scan however often it is settled.
-func (tx *Tx) settleTags(ctx context.Context, tagIDs []int64, failed bool) ([]string, error) {
+func (tx *Tx) settleTags(ctx context.Context, tagIDs []int64, as settled) ([]string, error) {
 	counts := map[string]int{}
 	err := inChunks(distinct(tagIDs), func(part []int64) error {
 		scans, err := rows[string](ctx, tx.Reader, "delete from scan_tags where tag_id in (?) returning scan_id", bun.List(part))
@@ -30,9 +39,14 @@ func (tx *Tx) settleTags(ctx context.Context, tagIDs []int64, failed bool) ([]st
 	}
 	slices.Sort(scans)
 	for _, id := range scans {
-		c := ScanCounts{ImagesDone: counts[id]}
-		if failed {
-			c = ScanCounts{ImagesFailed: counts[id]}
+		var c ScanCounts
+		switch as {
+		case settledDone:
+			c.ImagesDone = counts[id]
+		case settledFailed:
+			c.ImagesFailed = counts[id]
+		case settledNoImage:
+			c.ImagesTotal = -counts[id] // the scan does not answer for it after all
 		}
 		if err := tx.AddScanCounts(ctx, id, c); err != nil {
 			return nil, err
@@ -88,7 +102,7 @@ func (tx *Tx) showTags(ctx context.Context, tagIDs []int64, analyzer string, may
 	if err != nil {
 		return nil, nil, err
 	}
-	settledScans, err = tx.settleTags(ctx, shown, false)
+	settledScans, err = tx.settleTags(ctx, shown, settledDone)
 	return settledScans, shown, err
 }
 
@@ -128,7 +142,7 @@ func (tx *Tx) failTags(ctx context.Context, ids []int64, kind tidewaiter.ErrorKi
 	if err != nil {
 		return nil, err
 	}
-	return tx.settleTags(ctx, ids, true)
+	return tx.settleTags(ctx, ids, settledFailed)
 }
 
 // ImageFailed stores that the last attempt on an image failed. One that was judged before keeps its judgement, with the
@@ -147,6 +161,6 @@ func (tx *Tx) TagFailed(ctx context.Context, tagID int64, kind tidewaiter.ErrorK
 // SettleTag settles a tag as done that turned out to need nothing, such as one an earlier job of the same scan did. What
 // it shows stays as it is.
 func (tx *Tx) SettleTag(ctx context.Context, tagID int64) (settledScans []string, err error) {
-	settledScans, err = tx.settleTags(ctx, []int64{tagID}, false)
+	settledScans, err = tx.settleTags(ctx, []int64{tagID}, settledDone)
 	return settledScans, fail(err, "settle tag %d", tagID)
 }

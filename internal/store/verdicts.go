@@ -65,6 +65,15 @@ func (r *Reader) namesOfImages(ctx context.Context, ids []int64) (map[int64][]st
 	return out, err
 }
 
+// FirstJudged returns when an image was first judged; the zero time when it never was or is not there.
+func (r *Reader) FirstJudged(ctx context.Context, imageID int64) (time.Time, error) {
+	found, err := rows[int64](ctx, r, "select first_judged from images where id = ?", imageID)
+	if err != nil || len(found) == 0 {
+		return time.Time{}, fail(err, "image %d", imageID)
+	}
+	return timeOf(found[0]), nil
+}
+
 // NewVerdict is what policy now makes of an image.
 type NewVerdict struct {
 	ImageID   int64

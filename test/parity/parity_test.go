@@ -158,7 +158,11 @@ func inTrivysWords(r *tidewaiter.Result) trivy.Report {
 		family, out.Distribution = d.Family, d.Family+" "+d.Release
 	}
 	for _, i := range r.Content.Installed {
-		p := trivy.Package{Type: cmp.Or(i.Package.Type, family), Name: i.Package.Name, Version: i.Package.FullVersion(),
+		kind := i.Package.Type
+		if i.Package.Ecosystem.OS() {
+			kind = family
+		}
+		p := trivy.Package{Type: kind, Name: i.Package.Name, Version: i.Package.FullVersion(),
 			Path: strings.TrimPrefix(i.Path, "/")}
 		out.Packages = append(out.Packages, p)
 		for _, v := range r.Findings[i.Package.ID] {

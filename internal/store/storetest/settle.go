@@ -22,9 +22,20 @@ func testPlatforms(t *testing.T, db *store.DB) {
 	same(t, "results after the first", must(db.CountResults(t.Context(), store.ResultFilter{}))(t), 0)
 	same(t, "scans after the second", w.judge(arm.ID, judgement()), []string{"scan"})
 	same(t, "results after the second", must(db.CountResults(t.Context(), store.ResultFilter{}))(t), 2)
-	// A scope that wants only one of them takes the other away.
+	// A registry that wants only one of them, or none there is, takes nothing away from those that want the other.
 	w.index(tag, "sha256:index", amd)
-	same(t, "results of one platform", must(db.CountResults(t.Context(), store.ResultFilter{}))(t), 1)
+	same(t, "results after another's choice", must(db.CountResults(t.Context(), store.ResultFilter{}))(t), 2)
+	none := tidewaiter.Decision{Reason: tidewaiter.ReasonPlatform}
+	w.update(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.TagNotScanned(ctx, tag, "sha256:index", none, start)
+		return err
+	})
+	same(t, "results after none for a platform", must(db.CountResults(t.Context(), store.ResultFilter{}))(t), 2)
+	w.update(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.TagNotScanned(ctx, tag, "sha256:moved", none, start)
+		return err
+	})
+	same(t, "results after the tag moved", must(db.CountResults(t.Context(), store.ResultFilter{}))(t), 0)
 }
 
 func testSettling(t *testing.T, db *store.DB) {

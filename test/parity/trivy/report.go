@@ -29,10 +29,11 @@ type Finding struct {
 	Package, Version, Vulnerability, Severity, Fixed, Status string
 }
 
-// Secret is a rule that spoke up in a file.
+// Secret is a rule that spoke up in a file, or in "config".
 type Secret struct{ Rule, Path string }
 
-func reportOf(answer types.ScanResponse) Report {
+// reportOf reads the answer about the image of a name.
+func reportOf(name string, answer types.ScanResponse) Report {
 	r := Report{EndOfLife: answer.OS.Eosl}
 	if answer.OS.Family != "" {
 		r.Distribution = string(answer.OS.Family) + " " + answer.OS.Name
@@ -47,7 +48,11 @@ func reportOf(answer types.ScanResponse) Report {
 				Vulnerability: v.VulnerabilityID, Severity: v.Severity, Fixed: v.FixedVersion, Status: v.Status.String()})
 		}
 		for _, s := range result.Secrets {
-			r.Secrets = append(r.Secrets, Secret{Rule: s.RuleID, Path: result.Target})
+			path := result.Target
+			if path == name { // what Trivy calls an image's configuration
+				path = "config"
+			}
+			r.Secrets = append(r.Secrets, Secret{Rule: s.RuleID, Path: path})
 		}
 	}
 	return r

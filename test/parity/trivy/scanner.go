@@ -89,7 +89,7 @@ func (s *Scanner) Scan(ctx context.Context, name string, img v1.Image) (Report, 
 	if err != nil {
 		return Report{}, fmt.Errorf("scan %s: %w", name, err)
 	}
-	return reportOf(answer), nil
+	return reportOf(name, answer), nil
 }
 
 // artifactOptions leave out what Trivy's image command leaves out: lock files, removed packages, configuration files,

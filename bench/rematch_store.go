@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tidewaiter/tidewaiter/internal/engine"
+	"github.com/tidewaiter/tidewaiter/internal/policy"
+	"github.com/tidewaiter/tidewaiter/internal/scan"
+	"github.com/tidewaiter/tidewaiter/internal/store"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// fromStore judges stored images by one version of the advisories, then by the next, the way the pipeline's jobs do, one
+// after the other.
+func (out *rematched) fromStore(ctx context.Context, f *fleet, m *engine.Matcher, dir, before, after string) (err error) {
+	db, err := store.Open(ctx, store.Config{URL: filepath.Join(dir, "fleet.db")})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	analyzer, err := engine.New(engine.Options{})
+	if err != nil {
+		return err
+	}
+	if err := seed(ctx, db); err != nil {
+		return err
+	}
+	pipeline := scan.New(scan.Config{Store: db, Jobs: noJobs{}, Engine: analyzer, Matcher: m, Worker: "bench", Now: time.Now,
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+	images, err := storeFleet(ctx, db, f, analyzer.Version())
+	if err != nil {
+		return err
+	}
+	var found [2]int
+	for i, dir := range []string{before, after} {
+		if err := m.Open(dir, tidewaiter.Advisories{Version: fmt.Sprint("version ", i)}); err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := judge(ctx, pipeline, images); err != nil {
+			return err
+		}
+		out.Store = float64(len(images)) / time.Since(began).Seconds() // the second time counts
+		if found[i], err = findingsIn(ctx, db, images); err != nil {
+			return err
+		}
+	}
+	out.StoreImages, out.StoreGained = len(images), found[1]-found[0]
+	return nil
+}
+
+// seed stores the policies and collections of a fresh installation.
+func seed(ctx context.Context, db *store.DB) error {
+	policies, collections := policy.Defaults()
+	return db.Update(ctx, func(tx *store.Tx) (err error) {
+		for i := range policies {
+			err = errors.Join(err, tx.PutPolicy(ctx, &policies[i]))
+		}
+		for i := range collections {
+			err = errors.Join(err, tx.PutCollection(ctx, &collections[i]))
+		}
+		return err
+	})
+}
+
+// noJobs is a queue for jobs nobody is to do.
+type noJobs struct{}
+
+// Enqueue drops the jobs.
+func (noJobs) Enqueue(context.Context, *store.Tx, ...tidewaiter.Job) error { return nil }
+
+// storeFleet stores images of two layers, the base and one of their own, as analysed.
+func storeFleet(ctx context.Context, db *store.DB, f *fleet, analyzer string) (ids []int64, err error) {
+	now := time.Now()
+	base := analysis("base", f.base)
+	base.Distribution = &tidewaiter.Distribution{Family: "debian", Release: "12.5", PrettyName: "Debian GNU/Linux 12 (bookworm)"}
+	err = db.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.LayerDone(ctx, base.DiffID, analyzer, base, now)
+		return err
+	})
+	for i := 0; i < storeImages && err == nil; i++ {
+		own := analysis(fmt.Sprint("own-", i), f.image())
+		img := &tidewaiter.Image{Digest: digest(fmt.Sprint("image-", i)), ConfigDigest: digest(fmt.Sprint("config-", i)),
+			Platform: tidewaiter.Platform{OS: "linux", Architecture: "amd64"}, CreatedAt: now,
+			Layers: []tidewaiter.LayerRef{{Digest: base.DiffID, DiffID: base.DiffID, Size: 1}, {Digest: own.DiffID, DiffID: own.DiffID, Size: 1}}}
+		err = db.Update(ctx, func(tx *store.Tx) error {
+			if _, err := tx.LayerDone(ctx, own.DiffID, analyzer, own, now); err != nil {
+				return err
+			}
+			_, _, err := tx.UpsertImage(ctx, img)
+			return err
+		})
+		ids = append(ids, img.ID)
+	}
+	return ids, err
+}
+
+// analysis is a layer with packages, each in a file of its own.
+func analysis(name string, packages []*tidewaiter.Package) *tidewaiter.Analysis {
+	a := &tidewaiter.Analysis{DiffID: digest(name), Files: int64(len(packages))}
+	for _, p := range packages {
+		stored := *p
+		path, kind := "/srv/"+string(p.Ecosystem)+"/"+p.Name, p.Type
+		if p.Ecosystem.OS() {
+			path, stored.Distribution = "/var/lib/dpkg/status.d/"+p.Name, tidewaiter.Distribution{} // an image says which
+		}
+		a.Inventories = append(a.Inventories, tidewaiter.Inventory{Path: path, Type: kind, Packages: []tidewaiter.Package{stored}})
+	}
+	return a
+}
+
+func judge(ctx context.Context, pipeline *scan.Pipeline, images []int64) error {
+	for _, stage := range pipeline.Stages() {
+		if stage.Kind != scan.JobJudge {
+			continue
+		}
+		for _, id := range images {
+			args, err := json.Marshal(scan.JudgeArgs{ImageID: id})
+			if err != nil {
+				return err
+			}
+			if err := stage.Work(ctx, tidewaiter.JobRun{Kind: stage.Kind, Attempt: 1, MaxAttempts: 1, Args: args}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// findingsIn counts the findings of stored images.
+func findingsIn(ctx context.Context, db *store.DB, images []int64) (sum int, err error) {
+	list, err := db.ImagesByID(ctx, images)
+	for _, img := range list {
+		if img.Judgement == nil {
+			return 0, fmt.Errorf("image %d is not judged", img.ID)
+		}
+		sum += img.Judgement.Vulnerabilities.Total()
+	}
+	return sum, err
+}

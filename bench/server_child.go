@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/bench/cost"
+	"github.com/tidewaiter/tidewaiter/internal/app"
+	"github.com/tidewaiter/tidewaiter/internal/secret"
+)
+
+// adminPassword guards nothing but servers under measurement.
+const adminPassword = "bench-admin-password"
+
+// serveChild runs the whole server on SQLite until its standard input ends. It prints its address when it is up and has
+// advisories, and at the end what it took since then.
+func serveChild(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	data := flags.String("data", "", "folder for the database")
+	advisories := flags.String("advisories", "", "reference of the advisories; none are waited for when empty")
+	noSecrets := flags.Bool("no-secrets", false, "do not look for secrets")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	cfg := app.Config{
+		Listen: "127.0.0.1:0", Data: *data, AllowLoopback: true, PlainHTTPAdvisories: true, NoSecrets: *noSecrets,
+		AdminPassword: secret.New(adminPassword), Version: "bench",
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if *advisories != "" {
+		cfg.Advisories = []string{*advisories}
+	}
+	server, err := app.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(running) }()
+	for deadline := time.Now().Add(time.Minute); *advisories != "" && server.Control().Advisories().Current == nil; {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("no advisories: %s", server.Control().Advisories().Error)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	meter, err := cost.Start()
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(os.Stdout)
+	if err := out.Encode(server.URL()); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	took, err := meter.Stop()
+	if err != nil {
+		return err
+	}
+	stop()
+	return errors.Join(<-ended, out.Encode(took))
+}
