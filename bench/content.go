@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// maker makes files that cost a scanner what real ones do: text that compresses four times and speaks of keys and tokens
-// now and then, binaries that compress to a half. The same seed makes the same files.
+// maker makes files that cost a scanner what real ones do: text that compresses four times, of which some speaks of keys and
+// tokens, and binaries that compress to a half. The same seed makes the same files.
 type maker struct {
 	*rand.Rand
 	text   []byte
+	touchy []byte // text that speaks of keys and tokens, so that many rules for secrets look closely
 	binary []byte
 }
 
@@ -19,25 +20,30 @@ const corpus = 8 << 20
 
 func newMaker(seed uint64) *maker {
 	m := &maker{Rand: rand.New(rand.NewPCG(seed, 1))}
-	m.text, m.binary = m.source(corpus), m.machineCode(corpus)
+	m.text, m.touchy, m.binary = m.source(corpus, plainWords), m.source(corpus, plainWords+touchyWords), m.machineCode(corpus)
 	return m
 }
 
-// source is program text.
-func (m *maker) source(size int) []byte {
-	words := strings.Fields(`abort accept accessor adapter agent apiKey argument array assert async attribute await base64 binding
-		body boundary buffer bundle cache callback chunk client codec column compile config connect context cookie counter cursor
-		database debug decode default delegate depth descriptor digest dispatch document domain emitter encode endpoint entry
-		environment error escape event expire export factory fallback field filter flush format frame gateway handler hash header
-		hook host identifier import index input instance interval iterator key label layout length level library limit listener
-		loader locale logger lookup manifest mapping marker matcher merge message metadata method middleware module mutation name
-		namespace node normalize notify number object observer offset option origin output package parameter parent parse password
-		path pattern payload permission pipeline plugin pointer policy pool prefix process profile promise property protocol proxy
-		query queue random range reader record redirect reference registry release render request resolve resource response result
-		retry router runtime sample schedule schema scope script secret section segment selector serialize server session setting
-		signature snapshot socket source stack state status storage stream string suffix symbol system table target template
-		timeout token tracker transform tree trigger type update upload user validate value variable vector version view watch
-		widget window worker wrapper`)
+// What program text is made of.
+const (
+	plainWords = `abort accept accessor adapter argument array assert async attribute await binding body boundary buffer bundle
+		cache callback chunk client codec column compile connect context counter cursor debug decode default delegate depth
+		descriptor dispatch document domain emitter encode entry error escape event expire export factory fallback field filter
+		flush format frame handler header hook host import index input instance interval iterator label layout length level
+		library limit listener loader locale lookup mapping marker matcher merge message method middleware module mutation name
+		node normalize notify number object observer offset option origin output parameter parent parse path pattern pipeline
+		plugin pointer policy pool prefix process profile promise property proxy query queue random range reader record redirect
+		reference release render request resolve resource response result retry router runtime sample schedule schema scope
+		script section segment selector serialize server setting snapshot socket source stack state status storage stream string
+		suffix symbol system table target template timeout tracker transform tree trigger type update upload user validate value
+		variable vector version view watch widget window worker wrapper `
+	touchyWords = `account accessKey apiKey auth credential gateway key keystore login password private secret session signature
+		token`
+)
+
+// source is program text of words.
+func (m *maker) source(size int, vocabulary string) []byte {
+	words := strings.Fields(vocabulary)
 	word := func() string { return words[m.IntN(len(words))] }
 	var b strings.Builder
 	b.Grow(size + 256)
@@ -91,6 +97,19 @@ func (m *maker) modules(l *layer, dir string, size int64) {
 		for f := range 5 + m.IntN(90) {
 			l.file(fmt.Sprintf("%s/lib/%s%d.js", root, m.word(), f), 0o644, m.cut(m.text, 500+m.IntN(9000)))
 		}
+	}
+}
+
+// sources adds program text below dir until it takes size bytes: what is looked at for secrets, unlike npm packages. Every
+// tenth file speaks of keys and tokens.
+func (m *maker) sources(l *layer, dir string, size int64) {
+	endings := []string{"js", "ts", "py", "json", "yaml", "properties"}
+	for end, i := l.size+size, 0; l.size < end && l.err == nil; i++ {
+		text := m.text
+		if m.IntN(10) == 0 {
+			text = m.touchy
+		}
+		l.file(fmt.Sprintf("%s/%s/%s%d.%s", dir, m.word(), m.word(), i, endings[i%len(endings)]), 0o644, m.cut(text, 500+m.IntN(20_000)))
 	}
 }
 

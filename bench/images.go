@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tidewaiter/tidewaiter/internal/samples"
 )
@@ -22,7 +23,7 @@ func (p picture) size() string {
 // painter puts images together from the samples' layers, which hold packages with findings, and large ones made here.
 type painter struct {
 	*maker
-	base []samples.Layer // Debian with Python packages and npm packages, some of them removed again
+	base []samples.Layer // Debian with Python packages and npm packages, some of them removed again; leaked credentials
 }
 
 func newPainter(ctx context.Context) (*painter, error) {
@@ -30,7 +31,9 @@ func newPainter(ctx context.Context) (*painter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &painter{maker: newMaker(1), base: samples.Find(list, "shop/reports", "3.1").Manifest.Layers}, nil
+	leaky := samples.Find(list, "ops/leaky", "1.0").Manifest.Layers
+	base := slices.Concat(samples.Find(list, "shop/reports", "3.1").Manifest.Layers, leaky[len(leaky)-1:])
+	return &painter{maker: newMaker(1), base: base}, nil
 }
 
 // brush fills a layer.
@@ -65,14 +68,15 @@ func paint(name string, below []samples.Layer, brushes ...brush) (p picture, err
 	return p, nil
 }
 
-// large is an application of 700 MB: system libraries, npm packages, binaries.
+// large is an application of 700 MB: system libraries, npm packages, sources, binaries.
 func (p *painter) large() (picture, error) {
 	return paint("bench/large", p.base,
 		brush{"RUN apt-get install -y build-essential", func(l *layer) {
-			p.libraries(l, "usr/lib/x86_64-linux-gnu", 180e6)
-			p.documents(l, "usr/share/doc", 40e6)
+			p.libraries(l, "usr/lib/x86_64-linux-gnu", 200e6)
+			p.documents(l, "usr/share/doc", 15e6)
 		}},
-		brush{"RUN npm ci", func(l *layer) { p.modules(l, "srv", 280e6) }},
+		brush{"RUN npm ci", func(l *layer) { p.modules(l, "srv", 270e6) }},
+		brush{"COPY src /srv/src", func(l *layer) { p.sources(l, "srv/src", 15e6) }},
 		brush{"COPY assets /srv/assets", func(l *layer) { p.libraries(l, "srv/assets", 200e6) }})
 }
 
@@ -80,7 +84,8 @@ func (p *painter) large() (picture, error) {
 func (p *painter) small() (picture, error) {
 	return paint("bench/small", p.base,
 		brush{"RUN apt-get install -y libservice", func(l *layer) { p.libraries(l, "usr/lib/x86_64-linux-gnu", 15e6) }},
-		brush{"RUN npm ci", func(l *layer) { p.modules(l, "app", 25e6) }})
+		brush{"RUN npm ci", func(l *layer) { p.modules(l, "app", 24e6) }},
+		brush{"COPY src /app/src", func(l *layer) { p.sources(l, "app/src", 1e6) }})
 }
 
 // sharedBase is how many layers the images of a family have in common.
@@ -91,9 +96,12 @@ func (p *painter) family(n int) ([]picture, error) {
 	below := p.base[:3]
 	base, err := paint("", below,
 		brush{"RUN apt-get install -y libbase", func(l *layer) { p.libraries(l, "usr/lib", 60e6) }},
-		brush{"RUN apt-get install -y doc-base", func(l *layer) { p.documents(l, "usr/share/doc", 15e6) }},
+		brush{"RUN apt-get install -y doc-base", func(l *layer) { p.documents(l, "usr/share/doc", 5e6) }},
 		brush{"RUN install-runtime", func(l *layer) { p.libraries(l, "opt/runtime", 50e6) }},
-		brush{"RUN npm ci --prefix /opt/shared", func(l *layer) { p.modules(l, "opt/shared", 60e6) }})
+		brush{"RUN npm ci --prefix /opt/shared", func(l *layer) {
+			p.modules(l, "opt/shared", 57e6)
+			p.sources(l, "opt/shared/src", 3e6)
+		}})
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +111,10 @@ func (p *painter) family(n int) ([]picture, error) {
 	var list []picture
 	for i := range n {
 		one, err := paint(fmt.Sprintf("bench/service-%02d", i), base.manifest.Layers,
-			brush{"COPY . /app", func(l *layer) { p.modules(l, "app", 10e6) }})
+			brush{"COPY . /app", func(l *layer) {
+				p.modules(l, "app", 9.7e6)
+				p.sources(l, "app/src", 300e3)
+			}})
 		if err != nil {
 			return nil, err
 		}

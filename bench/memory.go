@@ -14,7 +14,8 @@ func peakMemory(ctx context.Context, l *lab) (table, error) {
 	t := table{
 		title: "Peak memory of a worker",
 		about: "The whole server, API and database included, with two workers a core, discovers and scans one image; secrets are looked " +
-			"for. Idle is its high-water mark before that, with advisories loaded.",
+			"for. Idle is its high-water mark before that, with advisories loaded. Nobody logs in: hashing a password takes 64 MiB for a " +
+			"moment, by design.",
 		columns: []string{"image", "idle MiB", "peak MiB", "target", "written MB", "CPU s", "wall s"},
 	}
 	p, err := newPainter(ctx)
@@ -48,7 +49,12 @@ func peakMemory(ctx context.Context, l *lab) (table, error) {
 
 // watch has a server scan one repository. It returns its peak before that, and what it took until the end.
 func (l *lab) watch(ctx context.Context, repository string) (idle int64, took cost.Cost, err error) {
-	s, err := l.serve(ctx, "-advisories", l.registry.host+"/"+samples.AdvisoriesRepository+":"+samples.AdvisoriesTag)
+	advisories := l.registry.host + "/" + samples.AdvisoriesRepository + ":" + samples.AdvisoriesTag
+	first, err := l.serve(ctx, "-advisories", advisories)
+	if err != nil {
+		return 0, took, err
+	}
+	s, err := l.again(ctx, first, "-advisories", advisories)
 	if err != nil {
 		return 0, took, err
 	}

@@ -21,19 +21,47 @@ import (
 // server is the whole of Tidewaiter in a process of its own, used over HTTP.
 type server struct {
 	url, token string
+	data       string // its folder
 	cmd        *exec.Cmd
 	stdin      io.Closer
 	out        *json.Decoder
 	log        bytes.Buffer
 }
 
-// serve starts a server and logs in.
+// serve starts a server with a database of its own and logs in.
 func (l *lab) serve(ctx context.Context, args ...string) (*server, error) {
 	data, err := os.MkdirTemp(l.dir, "data-")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cmd: exec.CommandContext(ctx, l.self, append([]string{childFlag, "serve", "-data", data}, args...)...)}
+	s, err := l.start(ctx, data, args...)
+	if err != nil {
+		return nil, err
+	}
+	var login struct{ Token string }
+	credentials := map[string]string{"username": "admin", "password": adminPassword}
+	if err := s.call(ctx, http.MethodPost, "/api/v1/authenticate", credentials, &login); err != nil {
+		_, stopped := s.stop()
+		return nil, errors.Join(err, stopped)
+	}
+	s.token = login.Token
+	return s, nil
+}
+
+// again stops a server and starts one in its place, where nobody logs in: the old one's token is good for it.
+func (l *lab) again(ctx context.Context, old *server, args ...string) (*server, error) {
+	if _, err := old.stop(); err != nil {
+		return nil, err
+	}
+	s, err := l.start(ctx, old.data, args...)
+	if err == nil {
+		s.token = old.token
+	}
+	return s, err
+}
+
+func (l *lab) start(ctx context.Context, data string, args ...string) (s *server, err error) {
+	s = &server{data: data, cmd: exec.CommandContext(ctx, l.self, append([]string{childFlag, "serve", "-data", data}, args...)...)}
 	s.cmd.Stderr = &s.log
 	s.cmd.Env = append(os.Environ(), "TMPDIR="+l.temp())
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
@@ -51,13 +79,6 @@ func (l *lab) serve(ctx context.Context, args ...string) (*server, error) {
 		_, stopped := s.stop()
 		return nil, fmt.Errorf("start the server: %w\n%s", errors.Join(err, stopped), s.log.Bytes())
 	}
-	var login struct{ Token string }
-	credentials := map[string]string{"username": "admin", "password": adminPassword}
-	if err := s.call(ctx, http.MethodPost, "/api/v1/authenticate", credentials, &login); err != nil {
-		_, stopped := s.stop()
-		return nil, errors.Join(err, stopped)
-	}
-	s.token = login.Token
 	return s, nil
 }
 

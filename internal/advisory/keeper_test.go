@@ -366,10 +366,10 @@ func (d *downSource) Blob(context.Context, string, tidewaiter.Descriptor) (io.Re
 func TestRunBacksOff(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
-		want []time.Duration
+		want []int // minutes
 	}{
-		"down":         {tidewaiter.Errorf(tidewaiter.ErrTransient, "down"), []time.Duration{0, 1, 3, 7, 15, 31, 63, 123, 183}},
-		"told to wait": {&tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "slow down", RetryAfter: 2 * time.Hour}, []time.Duration{0, 120}},
+		"down":         {tidewaiter.Errorf(tidewaiter.ErrTransient, "down"), []int{0, 1, 3, 7, 15, 31, 63, 123, 183}},
+		"told to wait": {&tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "slow down", RetryAfter: 2 * time.Hour}, []int{0, 120}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -381,10 +381,11 @@ func TestRunBacksOff(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Minute)
 				defer cancel()
 				k.Run(ctx)
-				for i := range c.want {
-					c.want[i] *= time.Minute
+				var want []time.Duration
+				for _, minutes := range c.want {
+					want = append(want, time.Duration(minutes)*time.Minute)
 				}
-				if diff := cmp.Diff(c.want, source.at); diff != "" {
+				if diff := cmp.Diff(want, source.at); diff != "" {
 					t.Errorf("attempts (-want +got):\n%s", diff)
 				}
 			})

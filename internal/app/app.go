@@ -78,6 +78,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		Store: a.store, Jobs: a.queue, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
 		Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
+	a.openCalendar()
 	if err := a.openSurfaces(ctx, keyring, metrics); err != nil {
 		return nil, err
 	}

@@ -109,8 +109,8 @@ func TestRememberedForAMinute(t *testing.T) {
 	if err := login(); err != nil {
 		t.Fatal(err)
 	}
-	for _, wait := range []time.Duration{0, 0, 0, 0, 0, 1, 2, 4, 8, 16} { // 31 seconds, and 32 to wait
-		f.clock.advance(wait * time.Second)
+	for _, seconds := range []int{0, 0, 0, 0, 0, 1, 2, 4, 8, 16} { // 31 seconds, and 32 to wait
+		f.clock.advance(time.Duration(seconds) * time.Second)
 		_, err := f.Login(t.Context(), admin, "wrong", "")
 		wantKind(t, err, tidewaiter.ErrUnauthorized)
 	}
@@ -134,8 +134,8 @@ func TestThrottle(t *testing.T) {
 		wantKind(t, fail(admin, "192.0.2.1:1"), tidewaiter.ErrUnauthorized)
 	}
 	// The name has to wait, from everywhere, whatever the password; and longer with every further failure.
-	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
-		want *= time.Second
+	for _, seconds := range []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
+		want := time.Duration(seconds) * time.Second
 		_, err := f.Login(t.Context(), admin, password, "192.0.2.2:1")
 		wantKind(t, err, tidewaiter.ErrLimit)
 		e, _ := errors.AsType[*tidewaiter.Error](err)

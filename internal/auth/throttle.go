@@ -44,7 +44,7 @@ func (t *throttle) check(keys []digest, now time.Time) error {
 	var wait time.Duration
 	for _, k := range keys {
 		if e := t.entries[k]; e != nil {
-			wait = max(wait, e.Value.(*failures).wait(now))
+			wait = max(wait, failuresOf(e).wait(now))
 		}
 	}
 	if wait <= 0 {
@@ -63,19 +63,25 @@ func (t *throttle) fail(keys []digest, now time.Time) {
 		e := t.entries[k]
 		if e == nil {
 			if len(t.entries) >= t.max {
-				delete(t.entries, t.recent.Remove(t.recent.Back()).(*failures).key)
+				oldest := t.recent.Back()
+				t.recent.Remove(oldest)
+				delete(t.entries, failuresOf(oldest).key)
 			}
 			e = t.recent.PushFront(&failures{key: k})
 			t.entries[k] = e
 		}
 		t.recent.MoveToFront(e)
-		f := e.Value.(*failures)
+		f := failuresOf(e)
 		if now.Sub(f.last) > forgetAfter {
 			f.count = 0
 		}
 		f.count++
 		f.last = now
 	}
+}
+
+func failuresOf(e *list.Element) *failures {
+	return e.Value.(*failures) //nolint:forcetypeassert // the list holds nothing else
 }
 
 // wait returns how long the next attempt has to wait.

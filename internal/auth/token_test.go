@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -176,6 +178,20 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// without returns the claims but one.
+func without(c jwt.MapClaims, k string) jwt.MapClaims {
+	out := maps.Clone(c)
+	delete(out, k)
+	return out
+}
+
+// with returns the claims with one changed.
+func with(c jwt.MapClaims, k string, v any) jwt.MapClaims {
+	out := maps.Clone(c)
+	out[k] = v
+	return out
+}
+
 // TestForgedTokens holds that nothing but an unchanged token of ours passes. The claims of each forgery are those of a
 // good one; only how it is signed differs.
 func TestForgedTokens(t *testing.T) {
@@ -196,20 +212,6 @@ func TestForgedTokens(t *testing.T) {
 		return k
 	}
 	prismaKey, qualysKey := key("token/prisma", 32), key("token/qualys", 64)
-	without := func(c jwt.MapClaims, k string) jwt.MapClaims {
-		out := jwt.MapClaims{}
-		for name, v := range c {
-			if name != k {
-				out[name] = v
-			}
-		}
-		return out
-	}
-	with := func(c jwt.MapClaims, k string, v any) jwt.MapClaims {
-		out := without(c, k)
-		out[k] = v
-		return out
-	}
 	signed := func(m jwt.SigningMethod, k any, c jwt.MapClaims) string {
 		s, err := jwt.NewWithClaims(m, c).SignedString(k)
 		if err != nil {
@@ -318,7 +320,7 @@ func TestAuthenticate(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "/", nil)
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			if test.header != "" {
 				r.Header.Set("Authorization", test.header)
 			}
@@ -344,7 +346,7 @@ func FuzzAuthenticate(f *testing.F) {
 	f.Add("basic")
 	f.Fuzz(func(t *testing.T, header string) {
 		s := newFixture(t)
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header["Authorization"] = []string{header}
 		if u, err := s.Authenticate(r); err == nil {
 			t.Errorf("%q is %q", header, u.Name)

@@ -38,7 +38,7 @@ func (v *verified) get(id digest, now time.Time) (mark [32]byte, ok bool) {
 	if e == nil {
 		return mark, false
 	}
-	r := e.Value.(*remembered)
+	r := rememberedOf(e)
 	if age := now.Sub(r.at); age < 0 || age >= rememberFor {
 		v.remove(e)
 		return mark, false
@@ -67,5 +67,10 @@ func (v *verified) forget(id digest) {
 }
 
 func (v *verified) remove(e *list.Element) {
-	delete(v.entries, v.oldest.Remove(e).(*remembered).id)
+	v.oldest.Remove(e)
+	delete(v.entries, rememberedOf(e).id)
+}
+
+func rememberedOf(e *list.Element) *remembered {
+	return e.Value.(*remembered) //nolint:forcetypeassert // the list holds nothing else
 }

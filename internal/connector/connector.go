@@ -1,5 +1,3 @@
-// Package connector opens declared registries: it turns a Registry and its Credential into something that lists and
-// gives out images. How a kind of registry is listed and logged in to is known here and nowhere else.
 package connector
 
 import (
@@ -19,12 +17,24 @@ type Registries interface {
 	Credential(ctx context.Context, id string) (*tidewaiter.Credential, error)
 }
 
+// Options configures a Connector. The zero value is usable.
+type Options struct {
+	// Endpoints replaces the base URLs of vendors' APIs, by the keys the README lists ("hub", "ecr", "sts", …). For the kind
+	// whose API is replaced the registry's address is not held against the vendor's host names either: whoever sets this
+	// decides where credentials go.
+	Endpoints map[string]string
+
+	// TokenFiles is the folder that rotating token files may be in; "" is /var/run/secrets.
+	TokenFiles string
+}
+
 // Connector opens registries. It keeps open ones, with the tokens they obtained, until their declaration or credential
 // changes. It is safe for concurrent use.
 type Connector struct {
 	client  *oci.Client
 	store   Registries
 	keyring *secret.Keyring
+	options Options
 
 	mu   sync.Mutex
 	open map[string]*opened
@@ -39,9 +49,17 @@ type opened struct {
 // maxOpen bounds how many registries are kept open at once.
 const maxOpen = 2000
 
-// New returns a Connector.
+// New returns a Connector with default Options.
 func New(client *oci.Client, store Registries, keyring *secret.Keyring) *Connector {
-	return &Connector{client: client, store: store, keyring: keyring, open: map[string]*opened{}}
+	return NewWithOptions(client, store, keyring, Options{})
+}
+
+// NewWithOptions returns a Connector. store and keyring may be nil when Open is not used.
+func NewWithOptions(client *oci.Client, store Registries, keyring *secret.Keyring, o Options) *Connector {
+	if o.TokenFiles == "" {
+		o.TokenFiles = "/var/run/secrets"
+	}
+	return &Connector{client: client, store: store, keyring: keyring, options: o, open: map[string]*opened{}}
 }
 
 // Open returns a declared registry, logged in lazily with its credential.
@@ -67,7 +85,7 @@ func (c *Connector) Open(ctx context.Context, registryID string) (*Source, error
 	if err != nil {
 		return nil, err
 	}
-	source, err := c.connect(r, cred, plain, nil)
+	source, err := c.Connect(r, cred, plain, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -89,60 +107,54 @@ func (c *Connector) reveal(cred *tidewaiter.Credential) (secret.Value, error) {
 	return plain, nil
 }
 
-func (c *Connector) connect(r *tidewaiter.Registry, cred *tidewaiter.Credential, plain secret.Value, trace *oci.Trace) (*Source, error) {
-	e, err := endpoint(r, cred, plain)
+// Connect prepares a registry, declared or not, without asking it anything. cred is nil for anonymous use, trace records
+// the requests when it is not nil. It returns ErrInvalid for what cannot go together, and ErrUnsupported for a kind that
+// is not known.
+func (c *Connector) Connect(r *tidewaiter.Registry, cred *tidewaiter.Credential, plain secret.Value, trace *oci.Trace) (*Source, error) {
+	conn, err := c.prepare(r, cred, plain, trace)
 	if err != nil {
 		return nil, err
 	}
-	e.Trace = trace
-	registry, err := c.client.Registry(e)
+	registry, err := c.client.Registry(conn.endpoint)
 	if err != nil {
 		return nil, err
 	}
-	return &Source{Registry: registry}, nil
+	return newSource(registry, conn), nil
+}
+
+func (c *Connector) prepare(r *tidewaiter.Registry, cred *tidewaiter.Credential, plain secret.Value, trace *oci.Trace) (*connection, error) {
+	k, ok := kindOf(r.Kind)
+	if !ok {
+		return nil, tidewaiter.Errorf(tidewaiter.ErrUnsupported, "there is no registry kind %q", r.Kind)
+	}
+	if cred != nil && !takes(k.Capabilities, cred.Kind) {
+		return nil, wrongCredential(k.Capabilities, cred.Kind)
+	}
+	conn, err := k.open(&opening{Connector: c, registry: r, credential: cred, secret: plain, trace: trace})
+	if err != nil {
+		return nil, err
+	}
+	conn.endpoint.Trace, conn.endpoint.TLS = trace, r.TLS
+	if cred != nil {
+		conn.endpoint.CredentialKey = cred.ID
+	}
+	return conn, nil
 }
 
 // Probe asks a registry, declared or not, step by step whether it lets us in.
 func (c *Connector) Probe(ctx context.Context, r *tidewaiter.Registry, cred *tidewaiter.Credential, plain secret.Value) []oci.Step {
-	e, err := endpoint(r, cred, plain)
+	conn, err := c.prepare(r, cred, plain, nil)
 	if err != nil {
 		return []oci.Step{oci.FailedStep("credential", err)}
+	}
+	registry, err := c.client.Registry(conn.endpoint)
+	if err != nil {
+		return []oci.Step{oci.FailedStep("resolve", err)}
 	}
 	hint := ""
 	if names, ok := r.Scope.Named(); ok {
 		hint = names[0]
 	}
-	return c.client.Probe(ctx, e, hint)
-}
-
-// endpoint says where a registry's v2 API is and how to log in to it.
-func endpoint(r *tidewaiter.Registry, cred *tidewaiter.Credential, plain secret.Value) (oci.Endpoint, error) {
-	e := oci.Endpoint{URL: r.URL, TLS: r.TLS}
-	if cred == nil {
-		return e, nil
-	}
-	e.CredentialKey = cred.ID
-	switch cred.Kind {
-	case tidewaiter.CredentialBasic, tidewaiter.CredentialDTR:
-		e.Auth = oci.Basic(cred.Username, plain.Reveal())
-	case tidewaiter.CredentialToken, tidewaiter.CredentialGitLab:
-		e.Auth = tokenLogin(cred, plain)
-	case tidewaiter.CredentialIBM:
-		e.Auth = oci.Basic("iamapikey", plain.Reveal()) // IBM: the registry takes an API key under this user name
-	case tidewaiter.CredentialGCP:
-		e.Auth = oci.Basic("_json_key", plain.Reveal()) // Google: and a service account's JSON under this one
-	default:
-		return e, tidewaiter.Invalid("credentialID", "a credential of kind %s cannot log in to a registry of kind %s", cred.Kind, r.Kind).
-			WithFix("use a credential with user name and password")
-	}
-	return e, nil
-}
-
-// tokenLogin sends a token as the password of its user where there is one, as registries that issue personal tokens want
-// it, and as a bearer token otherwise.
-func tokenLogin(cred *tidewaiter.Credential, plain secret.Value) oci.Auth {
-	if cred.Username != "" {
-		return oci.Basic(cred.Username, plain.Reveal())
-	}
-	return oci.Bearer(plain.Reveal())
+	source := newSource(registry, conn)
+	return c.client.ProbeNames(ctx, conn.endpoint, hint, oci.Names{Repositories: source.Repositories, Tags: source.tagNames})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/tidewaiter/tidewaiter/internal/store"
@@ -159,8 +160,8 @@ func (c *Control) checkDrafts(ctx context.Context, tx *store.Tx, drafts []*tidew
 
 // at says which of a list of registries an error is about.
 func at(err error, i int) error {
-	e, ok := err.(*tidewaiter.Error)
-	if !ok {
+	e, ok := errors.AsType[*tidewaiter.Error](err)
+	if !ok || e.Field == "" { // about none of them, as when the database is away
 		return err
 	}
 	located := *e

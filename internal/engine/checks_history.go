@@ -79,7 +79,7 @@ var baseArchive = regexp.MustCompile(`^(file:[0-9a-f]{64} in / ?|\S+\.tar(\.\w+)
 func addInstead(steps []step) tidewaiter.Check {
 	cause := ""
 	for i, s := range steps {
-		if s.word == "ADD" && !(i == 0 && baseArchive.MatchString(s.rest)) {
+		if s.word == "ADD" && (i > 0 || !baseArchive.MatchString(s.rest)) {
 			cause = "The image was built with an ADD instruction"
 			break
 		}

@@ -56,8 +56,8 @@ func newDocument(e *Engine) *document {
 	}
 }
 
-// notice records what was left out and why. Past the limit they are only counted.
-func (d *document) notice(kind tidewaiter.ErrorKind, path, format string, args ...any) {
+// noticef records what was left out and why. Past the limit they are only counted.
+func (d *document) noticef(kind tidewaiter.ErrorKind, path, format string, args ...any) {
 	if len(d.a.Notices) >= d.limits.Notices {
 		d.dropped[kind]++
 		return
@@ -102,10 +102,10 @@ func (d *document) admit(inv *tidewaiter.Inventory) []tidewaiter.Package {
 			len(p.Modularity), len(p.Maintainer), len(p.PURL)/4) > maxField
 	})
 	if n := len(inv.Packages) - len(sane); n > 0 {
-		d.notice(tidewaiter.ErrTooLarge, inv.Path, "left out %d packages with fields of more than %d bytes", n, maxField)
+		d.noticef(tidewaiter.ErrTooLarge, inv.Path, "left out %d packages with fields of more than %d bytes", n, maxField)
 	}
 	if room := max(d.limits.Packages-d.packages, 0); len(sane) > room {
-		d.notice(tidewaiter.ErrTooLarge, inv.Path, "the layer has more than %d packages", d.limits.Packages)
+		d.noticef(tidewaiter.ErrTooLarge, inv.Path, "the layer has more than %d packages", d.limits.Packages)
 		sane = sane[:room]
 	}
 	return sane
@@ -142,7 +142,7 @@ func (d *document) addContext(path string, f *found) {
 		return
 	}
 	if d.ownedCount += len(f.owned) + len(f.dpkgFiles); d.ownedCount > maxOwned {
-		d.notice(tidewaiter.ErrTooLarge, path, "the package databases list more than %d files", maxOwned)
+		d.noticef(tidewaiter.ErrTooLarge, path, "the package databases list more than %d files", maxOwned)
 		return
 	}
 	if f.dpkgPackage != "" {
@@ -205,7 +205,7 @@ func (d *document) resolveLinks() {
 			}
 			inv.Path = l.path
 			if d.weigh(weightOf(&inv)) != nil {
-				d.notice(tidewaiter.ErrTooLarge, l.path, "its packages were left out, as those of hard links after it")
+				d.noticef(tidewaiter.ErrTooLarge, l.path, "its packages were left out, as those of hard links after it")
 				return
 			}
 			d.packages += len(inv.Packages)

@@ -87,7 +87,7 @@ func (w *walker) load(p string, size int64, r io.Reader, k *kind) (*file, error)
 	var b []byte
 	if size <= smallFile {
 		if w.buf == nil {
-			w.buf = buffers.Get().(*[smallFile]byte)
+			w.buf = buffers.Get().(*[smallFile]byte) //nolint:forcetypeassert // the pool holds nothing else
 		}
 		b = w.buf[:size]
 	} else {

@@ -34,7 +34,7 @@ func (e *Engine) guard(ctx context.Context, limit time.Duration, parse func(cont
 	case <-ctx.Done():
 		e.stuck.Add(1)
 		go func() {
-			<-result
+			<-result //nolint:errcheck // nobody waits for it any more
 			release()
 			e.stuck.Add(-1)
 		}()

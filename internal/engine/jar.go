@@ -92,7 +92,7 @@ func (j *jarReader) readInner(ctx context.Context, outer string, entry *zip.File
 	if tidewaiter.KindOf(err) == tidewaiter.ErrTooLarge {
 		return err
 	} else if err != nil {
-		return nil
+		return nil //nolint:nilerr // broken: the archive around it is read on
 	}
 	size, err := b.Seek(0, io.SeekEnd)
 	if err != nil {

@@ -37,7 +37,7 @@ func listRPM(e *Engine, f *file, out *found, each func(yield func([]byte) error)
 		h, err := parseRPMHeader(header)
 		if err != nil {
 			broken = err
-			return nil
+			return nil //nolint:nilerr // the others are read on
 		}
 		p := h.pkg()
 		if p.Repository == official {

@@ -92,11 +92,11 @@ func (h *rpmHeader) set(tag uint32, data []byte, count int64) bool {
 	if target == nil {
 		return true
 	}
-	end := bytes.IndexByte(data, 0)
-	if end < 0 {
+	text, _, ended := bytes.Cut(data, []byte{0})
+	if !ended {
 		return false
 	}
-	if *target = strings.ToValidUTF8(string(data[:end]), "\uFFFD"); *target == rpmNone {
+	if *target = strings.ToValidUTF8(string(text), "\uFFFD"); *target == rpmNone {
 		*target = ""
 	}
 	return true

@@ -71,7 +71,8 @@ func osPackages(list []ftypes.Package) []tidewaiter.Package {
 		if p.Identifier.PURL == nil || p.Name == "" || p.Version == "" {
 			continue
 		}
-		eco, kind := tidewaiter.Ecosystem(p.Identifier.PURL.Type), ""
+		var kind string
+		eco := tidewaiter.Ecosystem(p.Identifier.PURL.Type)
 		switch eco {
 		case tidewaiter.EcosystemDeb:
 			kind = typeDpkg

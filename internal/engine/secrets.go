@@ -71,13 +71,13 @@ func (w *walker) scanSecrets(ctx context.Context, p string, r io.Reader) error {
 	case in.err != nil:
 		return in.err // of the archive
 	case err != nil:
-		w.doc.notice(tidewaiter.KindOf(err), p, "not searched for secrets: %s", err)
+		w.doc.noticef(tidewaiter.KindOf(err), p, "not searched for secrets: %s", err)
 		return nil
 	case in.left < 0:
-		w.doc.notice(tidewaiter.ErrTooLarge, p, "only its first %d bytes were searched for secrets", w.limits.Secrets)
+		w.doc.noticef(tidewaiter.ErrTooLarge, p, "only its first %d bytes were searched for secrets", w.limits.Secrets)
 	}
 	if room := min(maxFileFindings, w.limits.Findings-len(w.doc.a.Secrets)); len(secrets) > room {
-		w.doc.notice(tidewaiter.ErrTooLarge, p, "%d more secrets in this file", len(secrets)-room)
+		w.doc.noticef(tidewaiter.ErrTooLarge, p, "%d more secrets in this file", len(secrets)-room)
 		secrets = secrets[:room]
 	}
 	w.doc.a.Secrets = append(w.doc.a.Secrets, secrets...)

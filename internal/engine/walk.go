@@ -53,12 +53,12 @@ func (w *walker) walk(ctx context.Context, c *content) error {
 // read as the container runtimes read it, from the root.
 func (w *walker) entry(ctx context.Context, h *tar.Header, r io.Reader) error {
 	if len(h.Name) > w.limits.Path || len(h.Linkname) > w.limits.Path {
-		w.doc.notice(tidewaiter.ErrTooLarge, h.Name, "left out: its name is longer than %d bytes", w.limits.Path)
+		w.doc.noticef(tidewaiter.ErrTooLarge, h.Name, "left out: its name is longer than %d bytes", w.limits.Path)
 		return nil
 	}
 	p, escaped := cleanPath(h.Name)
 	if escaped {
-		w.doc.notice(tidewaiter.ErrMalformed, p, "its name in the archive points out of the root")
+		w.doc.noticef(tidewaiter.ErrMalformed, p, "its name in the archive points out of the root")
 	}
 	if removed, err := w.whiteout(p); removed || err != nil {
 		return err
@@ -103,7 +103,7 @@ func (w *walker) whiteout(p string) (bool, error) {
 	case strings.HasPrefix(base, metaPrefix):
 		return true, nil
 	case name == "" || name == "." || name == "..":
-		w.doc.notice(tidewaiter.ErrMalformed, p, "a whiteout of no file")
+		w.doc.noticef(tidewaiter.ErrMalformed, p, "a whiteout of no file")
 		return true, nil
 	}
 	p = dir + name
@@ -126,7 +126,7 @@ func (w *walker) setID(p string, h *tar.Header) error {
 func (w *walker) hardLink(p string, h *tar.Header) error {
 	target, escaped := cleanPath(h.Linkname)
 	if escaped || target == p {
-		w.doc.notice(tidewaiter.ErrMalformed, p, "a hard link that points out of the root or to itself")
+		w.doc.noticef(tidewaiter.ErrMalformed, p, "a hard link that points out of the root or to itself")
 		return nil
 	}
 	if _, known := w.doc.inventories[target]; !known {
@@ -164,7 +164,7 @@ func (w *walker) file(ctx context.Context, p string, h *tar.Header, r io.Reader)
 // parse reads a file that declares packages, and looks for secrets in it while it is at hand.
 func (w *walker) parse(ctx context.Context, k *kind, p string, size int64, r io.Reader, looked bool) error {
 	if limit := k.limit(w.limits); size > limit {
-		w.doc.notice(tidewaiter.ErrTooLarge, p, "not parsed: it is %d bytes, more than %d", size, limit)
+		w.doc.noticef(tidewaiter.ErrTooLarge, p, "not parsed: it is %d bytes, more than %d", size, limit)
 		if looked {
 			return w.scanSecrets(ctx, p, r)
 		}
@@ -191,7 +191,7 @@ func (w *walker) parse(ctx context.Context, k *kind, p string, size int64, r io.
 	case errors.Is(err, errNothing):
 		return nil
 	case err != nil:
-		w.doc.notice(kindOfParseError(err), p, "not parsed: %s", clip(err.Error(), 300))
+		w.doc.noticef(kindOfParseError(err), p, "not parsed: %s", clip(err.Error(), 300))
 		return w.doc.add(p, nothing(p, k))
 	}
 	return w.doc.add(p, out)

@@ -8,7 +8,9 @@ import (
 )
 
 // healthy says that the process runs and answers.
-func healthy(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+func healthy(w http.ResponseWriter, _ *http.Request) {
+	_, _ = fmt.Fprintln(w, "ok") // who asked may have gone
+}
 
 // ready says whether requests can be served: the database answers.
 func ready(check func(context.Context) error) http.HandlerFunc {
@@ -19,19 +21,19 @@ func ready(check func(context.Context) error) http.HandlerFunc {
 			http.Error(w, "not ready: the database does not answer", http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ready")
+		_, _ = fmt.Fprintln(w, "ready") // who asked may have gone
 	}
 }
 
 // front tells somebody who opens the address in a browser what lives here.
 func front(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprint(w, `Tidewaiter is running.
+	_, _ = fmt.Fprint(w, `Tidewaiter is running.
 
 /api/v1/...      the Prisma Cloud Compute registry API
 /csapi/v1.3/...  the Qualys Container Security registry API
 /metrics         Prometheus metrics
 /healthz         is the process alive?
 /readyz          can it serve?
-`)
+`) // who asked may have gone
 }

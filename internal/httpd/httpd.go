@@ -66,7 +66,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 
 // Listen opens the port, with TLS when there is a certificate.
 func Listen(address string, certificate *tls.Certificate) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", address) //nolint:noctx // a port is opened at once, or not at all
 	if err != nil || certificate == nil {
 		return l, err
 	}

@@ -20,6 +20,7 @@ type authorizer struct {
 	registry *url.URL
 	host     string // as image names have it
 	source   Auth
+	refused  func() // told of a credential that was refused; may be nil
 	realms   realmPolicy
 	tokens   *http.Client
 	ping     *http.Client
@@ -61,6 +62,7 @@ func newAuthorizer(base *url.URL, e Endpoint, rt http.RoundTripper, o *Options) 
 		registry: base,
 		host:     tidewaiter.HostOf(base.String()),
 		source:   source,
+		refused:  e.Refused,
 		realms:   realms,
 		tokens:   &http.Client{Transport: rt, CheckRedirect: stayPolicy},
 		ping:     &http.Client{Transport: rt, CheckRedirect: redirectPolicy(false)},
@@ -127,7 +129,7 @@ func send(client *http.Client, req *http.Request, authorization string) (*http.R
 		if resp != nil {
 			resp.Body.Close()
 		}
-		if cause := context.Cause(req.Context()); cause != nil {
+		if cause := context.Cause(req.Context()); cause != nil { //nolint:contextcheck // the request was made with the caller's
 			err = cause
 		}
 		return nil, netError(err, req.URL.Host)
@@ -242,6 +244,9 @@ func (a *authorizer) answer(ctx context.Context, headers []string, scope, refuse
 	asked, err := a.note(offers, false)
 	if err != nil {
 		return "", err
+	}
+	if refused != "" && a.refused != nil {
+		a.refused()
 	}
 	cred, err := a.credential(ctx)
 	if err != nil {

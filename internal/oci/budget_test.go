@@ -238,7 +238,7 @@ func (s stalling) RoundTrip(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: silence{r.Context()}, ContentLength: -1, Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: silence{r.Context()}, ContentLength: -1, Request: r}, nil
 }
 
 func TestSilenceEnds(t *testing.T) {

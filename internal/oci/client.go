@@ -121,6 +121,14 @@ type Endpoint struct {
 
 	// Trace, when set, records each request.
 	Trace *Trace
+
+	// Refused, when set, is called when the registry refuses a credential that was sent, before Auth is asked again: a
+	// function that keeps one may then get a new one.
+	Refused func()
+
+	// Wrap, when set, goes around the network, below budget and retry: it can put an answer that asks for fewer requests
+	// in a vendor's own way into the usual one.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Registry is one endpoint, ready to be asked. It is safe for concurrent use and keeps the tokens it obtained.
@@ -140,12 +148,10 @@ func (c *Client) Registry(e Endpoint) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := c.transport(e.TLS)
+	rt, err := c.roundTripper(e)
 	if err != nil {
 		return nil, err
 	}
-	metered := &meter{next: pool, guard: c.guard, budget: c.opts.Budget, credential: e.CredentialKey, trace: e.Trace, opts: &c.opts}
-	rt := &retry{next: metered, opts: &c.opts}
 	auth, err := newAuthorizer(base, e, rt, &c.opts)
 	if err != nil {
 		return nil, err
@@ -158,6 +164,19 @@ func (c *Client) Registry(e Endpoint) (*Registry, error) {
 		opts:  &c.opts,
 		trace: e.Trace,
 	}, nil
+}
+
+// roundTripper stacks what every request of an endpoint passes below its authorization.
+func (c *Client) roundTripper(e Endpoint) (http.RoundTripper, error) {
+	pool, err := c.transport(e.TLS)
+	if err != nil {
+		return nil, err
+	}
+	if e.Wrap != nil {
+		pool = e.Wrap(pool)
+	}
+	metered := &meter{next: pool, guard: c.guard, budget: c.opts.Budget, credential: e.CredentialKey, trace: e.Trace, opts: &c.opts}
+	return &retry{next: metered, opts: &c.opts}, nil
 }
 
 // Host returns the host[:port] that the registry's image names begin with.

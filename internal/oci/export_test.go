@@ -4,8 +4,6 @@ package oci
 var (
 	NextLink        = nextLink
 	LinkQuery       = linkQuery
-	ReadOnlyScopes  = readOnlyScopes
-	PlainText       = plainText
 	ParseChallenges = func(headers []string) (schemes []string, params []map[string]string) {
 		for _, c := range parseChallenges(headers) {
 			schemes, params = append(schemes, c.scheme), append(params, c.params)

@@ -29,12 +29,19 @@ type Step struct {
 // nothing passes. ctx bounds all of it.
 func (c *Client) Probe(ctx context.Context, e Endpoint, repository string) []Step {
 	p := &probe{ctx: ctx, client: c, repository: repository}
-	r, err := c.Registry(e)
+	return p.all(e) //nolint:contextcheck // p holds ctx
+}
+
+func (p *probe) all(e Endpoint) []Step {
+	r, err := p.client.Registry(e)
 	if err != nil {
 		p.run("resolve", func() (string, error) { return "", err })
 		return p.steps
 	}
 	p.registry, p.tls = r, e.TLS
+	if p.names.Repositories == nil {
+		p.names = Names{Repositories: r.Repositories, Tags: r.Tags}
+	}
 	if p.network() && p.run("login", p.login) && p.run("list", p.list) {
 		p.run("pull", p.pull)
 	}
@@ -45,6 +52,7 @@ type probe struct {
 	ctx        context.Context
 	client     *Client
 	registry   *Registry
+	names      Names
 	tls        tidewaiter.TLS
 	steps      []Step
 	repository string   // to list tags of; "" reads the catalog
@@ -158,11 +166,11 @@ func (p *probe) login() (string, error) {
 
 func (p *probe) list() (string, error) {
 	if p.repository != "" {
-		tags, next, err := p.registry.Tags(p.ctx, p.repository, "")
+		tags, next, err := p.names.Tags(p.ctx, p.repository, "")
 		p.tags, p.candidates = tags, []string{p.repository}
 		return count(len(tags), next, "tag") + " in " + p.repository, err
 	}
-	names, next, err := p.registry.Repositories(p.ctx, "")
+	names, next, err := p.names.Repositories(p.ctx, "")
 	p.candidates = names[:min(len(names), 5)]
 	return count(len(names), next, "repository", "repositories"), err
 }
@@ -186,7 +194,7 @@ func (p *probe) pull() (string, error) {
 	for _, repository := range p.candidates {
 		tags, err := p.tags, error(nil)
 		if p.repository == "" {
-			tags, _, err = p.registry.Tags(p.ctx, repository, "")
+			tags, _, err = p.names.Tags(p.ctx, repository, "")
 		}
 		if tidewaiter.KindOf(err) == tidewaiter.ErrGone || err == nil && len(tags) == 0 {
 			continue

@@ -23,12 +23,14 @@ func scopePull(repository string) string { return "repository:" + repository + "
 type call struct {
 	method string
 	path   string // below /v2/
-	query  string // raw
-	accept []string
-	scope  string
-	rangeH string // a Range header
-	blob   bool
-	what   string // "tags of library/alpine", for errors
+	// absolute is a path below the base and not below /v2/, escaped already; it goes before path
+	absolute string
+	query    string // raw
+	accept   []string
+	scope    string
+	rangeH   string // a Range header
+	blob     bool
+	what     string // "tags of library/alpine", for errors
 }
 
 // do sends a call and returns whatever the registry answers.
@@ -36,6 +38,13 @@ func (r *Registry) do(ctx context.Context, c call) (*http.Response, error) {
 	u := r.base.JoinPath("v2", c.path)
 	if c.path == "" {
 		u = r.base.JoinPath("v2/")
+	}
+	if c.absolute != "" {
+		below, err := r.base.Parse(r.base.Scheme + "://" + r.base.Host + r.base.EscapedPath() + c.absolute)
+		if err != nil || below.Host != r.base.Host {
+			return nil, tidewaiter.Invalid("reference", "%s: not a valid request", c.what)
+		}
+		u = below
 	}
 	u.RawQuery = c.query
 	req, err := http.NewRequestWithContext(ctx, c.method, u.String(), nil)

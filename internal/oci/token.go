@@ -71,6 +71,12 @@ func (a *authorizer) bearer(ctx context.Context, cred Credential, srv server, sc
 		return header, nil
 	}
 	token, expiry, err := a.fetchToken(ctx, cred, srv, scope)
+	if tidewaiter.KindOf(err) == tidewaiter.ErrAuth && a.refused != nil {
+		a.refused()
+		if fresh, e := a.credential(ctx); e == nil && fresh != cred {
+			token, expiry, err = a.fetchToken(ctx, fresh, srv, scope)
+		}
+	}
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/internal/policy"
@@ -90,7 +91,7 @@ func check(t *testing.T, err error, field string) {
 		}
 		return
 	}
-	e, ok := err.(*tidewaiter.Error)
+	e, ok := errors.AsType[*tidewaiter.Error](err)
 	if !ok || e.Kind != tidewaiter.ErrInvalid || e.Field != field {
 		t.Errorf("got %#v, want an error on %s", err, field)
 	}

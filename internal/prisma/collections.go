@@ -268,7 +268,7 @@ func (s *server) getCollectionUsages(w http.ResponseWriter, r *http.Request) err
 // usagesOf returns the rules and registries that name a collection.
 func (s *server) usagesOf(ctx context.Context, name string) ([]collectionUsage, error) {
 	var out []collectionUsage
-	for _, t := range []policyType{vulnerabilityPolicy, compliancePolicy} {
+	for _, t := range []policyType{vulnerabilityPolicy, compliancePolicy, ciVulnerabilityPolicy, ciCompliancePolicy} {
 		p, err := s.policy(ctx, t.kind)
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
@@ -18,11 +19,13 @@ type viewer struct {
 	version string
 	now     time.Time
 
-	compact    bool
-	normalized bool
-	layers     bool   // findings under the layers they come from
-	issueType  string // "vulnerabilities" or "compliance" leaves the other out
+	compact     bool
+	normalized  bool
+	layers      bool   // findings under the layers they come from
+	withoutBase bool   // leave out findings that come from the base image
+	issueType   string // "vulnerabilities" or "compliance" leaves the other out
 
+	declared    policy.Declared
 	types       map[string]string // registry type by host
 	collections map[string]tidewaiter.Collection
 	policies    map[tidewaiter.PolicyKind]*tidewaiter.Policy
@@ -31,7 +34,7 @@ type viewer struct {
 // result describes a row as far as the request asks.
 func (v *viewer) result(ctx context.Context, row *control.Row) (imageScanResult, error) {
 	out := v.compactResult(row)
-	if v.compact {
+	if v.compact && !v.withoutBase {
 		return out, nil
 	}
 	out.Binaries, out.StartupBinaries, out.Files = []binary{}, []binary{}, []struct{}{}
@@ -46,9 +49,38 @@ func (v *viewer) result(ctx context.Context, row *control.Row) (imageScanResult,
 	if err != nil {
 		return out, err
 	}
+	if v.compact { // only the numbers without the base image were wanted
+		judged := v.judged(r)
+		judged.leaveOutBase(&out, v.normalized)
+		return compacted(out), nil
+	}
 	v.addResult(&out, r)
 	out.Collections = v.collectionsOf(&row.Tag, r.Image.Config.Labels) // the row need not know the labels
 	return out, nil
+}
+
+// compacted takes out of a result what compact ones have not.
+func compacted(out imageScanResult) imageScanResult {
+	out.Binaries, out.StartupBinaries, out.Files, out.Secrets, out.Applications, out.Layers = nil, nil, nil, nil, nil, nil
+	return out
+}
+
+// addAllCompliance adds the checks that passed, where the rule that decides asks for them.
+func (v *viewer) addAllCompliance(out *imageScanResult, r *tidewaiter.Result, found judgement) {
+	var names []string
+	for i := range r.Tags {
+		names = append(names, r.Tags[i].Reference())
+	}
+	rule := policy.RuleFor(v.policies[tidewaiter.PolicyCompliance], v.collections, names, r.Image.Config.Labels)
+	if rule == nil || !rule.AllChecks || v.issueType == "vulnerabilities" {
+		return
+	}
+	out.AllCompliance.Enabled = true
+	for i := range r.Checks {
+		if r.Checks[i].Passed {
+			out.AllCompliance.Compliance = append(out.AllCompliance.Compliance, v.complianceIssue(&r.Checks[i], &found.outcome.Checks[i]))
+		}
+	}
 }
 
 // addResult adds everything that is known of an image.
@@ -62,13 +94,18 @@ func (v *viewer) addResult(out *imageScanResult, r *tidewaiter.Result) {
 	out.Image.RepoDigest = out.RepoDigests
 	times := layerTimes(r.Image)
 	found := v.judged(r)
+	out.BaseImage = strings.TrimPrefix(found.base, "docker.io/")
+	if v.withoutBase {
+		found.leaveOutBase(out, v.normalized)
+	}
 	if v.issueType != "compliance" {
 		out.Vulnerabilities = v.vulnerabilities(r, found, times)
 	}
+	v.addAllCompliance(out, r, found)
 	if v.issueType != "vulnerabilities" {
 		out.ComplianceIssues = v.complianceIssues(r.Checks, found.outcome.Checks)
 	}
-	out.History = v.history(r.Image, out.Vulnerabilities, times)
+	out.History = v.history(r.Image, out.Vulnerabilities, times, found.baseLayers)
 	if r.Content == nil {
 		return
 	}
@@ -107,7 +144,33 @@ func addConfig(out *imageScanResult, image *tidewaiter.Image) {
 // judgement is the findings of a result with what policy makes of them, and of the checks.
 type judgement struct {
 	findings []policy.Finding
+	tags     [][]policy.TagNote // of each finding
 	outcome  policy.Outcome
+
+	base       string // the image's base image, and how many layers are that one's
+	baseLayers int
+}
+
+// leaveOutBase takes out what comes from the base image, and out of the numbers as well.
+func (j *judgement) leaveOutBase(out *imageScanResult, normalized bool) {
+	if j.baseLayers == 0 {
+		return
+	}
+	kept := judgement{base: j.base, baseLayers: j.baseLayers, outcome: j.outcome}
+	kept.outcome.Findings = nil
+	var counts tidewaiter.Counts
+	for i := range j.findings {
+		if j.findings[i].Base {
+			continue
+		}
+		counts.Add(policy.EffectiveSeverity(&j.findings[i]))
+		kept.findings = append(kept.findings, j.findings[i])
+		kept.tags = append(kept.tags, j.tags[i])
+		kept.outcome.Findings = append(kept.outcome.Findings, j.outcome.Findings[i])
+	}
+	*j = kept
+	out.VulnerabilitiesCount, out.VulnerabilityRiskScore = counts.Total(), counts.RiskScore()
+	out.VulnerabilityDistribution = distributionOf(counts, normalized)
 }
 
 // judged asks policy about each finding and check of the result.
@@ -120,7 +183,13 @@ func (v *viewer) judged(r *tidewaiter.Result) judgement {
 	for i := range r.Tags {
 		in.Names = append(in.Names, r.Tags[i].Reference())
 	}
-	return judgement{findings: in.Findings, outcome: policy.Evaluate(in)}
+	j := judgement{findings: in.Findings, tags: make([][]policy.TagNote, len(in.Findings))}
+	j.baseLayers, j.base = v.declared.Apply(r, in.Names, in.Findings)
+	for i := range in.Findings {
+		j.tags[i] = v.declared.Tags.Of(&in.Findings[i], in.Names, j.base)
+	}
+	j.outcome = policy.Evaluate(in)
+	return j
 }
 
 // layerTimes returns when each layer was made, in seconds; 0 where nobody says.
@@ -153,7 +222,7 @@ type historyEntry struct {
 
 // history pairs the steps that made a layer with the layers, in order. Findings appear under the layer they come from when
 // the request asks for layers.
-func (v *viewer) history(image *tidewaiter.Image, found []vulnerability, times []int64) []historyEntry {
+func (v *viewer) history(image *tidewaiter.Image, found []vulnerability, times []int64, baseLayers int) []historyEntry {
 	byLayer := map[int][]vulnerability{}
 	if v.layers {
 		for _, f := range found {
@@ -167,7 +236,7 @@ func (v *viewer) history(image *tidewaiter.Image, found []vulnerability, times [
 			l := image.Layers[next]
 			e.ID, e.SizeBytes, e.Created = l.DiffID, l.Size, cmp.Or(e.Created, times[next])
 			e.Instruction = cmp.Or(e.Instruction, l.CreatedBy)
-			e.Vulnerabilities = byLayer[next]
+			e.Vulnerabilities, e.BaseLayer = byLayer[next], next < baseLayers
 			next++
 		}
 		out = append(out, e)

@@ -1,11 +1,9 @@
 package prisma
 
 import (
-	"encoding/csv"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
 )
@@ -36,7 +34,7 @@ func (s *server) downloadResults(w http.ResponseWriter, r *http.Request) error {
 	if q.text("limit") != "" {
 		left = p.limit
 	}
-	out := &csvFile{w: w, csv: csv.NewWriter(w)}
+	out := newTable(w, "registry_report.csv", strings.Split(csvHeader, ",")...)
 	for row, err := range s.everyRow(ctx, f) {
 		if err == nil && (named != nil && !covered(named, &row)) {
 			continue
@@ -59,55 +57,21 @@ func (s *server) downloadResults(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return out.broken(err)
 		}
-		out.add(&result)
+		out.addResult(&result)
 	}
 	return out.end()
 }
 
-// csvFile writes the download. The Content-Type has no charset, because a client compares it with text/csv exactly.
-type csvFile struct {
-	w     http.ResponseWriter
-	csv   *csv.Writer
-	began bool
-}
-
-func (f *csvFile) begin() {
-	if f.began {
-		return
-	}
-	f.began = true
-	f.w.Header().Set("Content-Type", "text/csv")
-	f.w.Header().Set("Content-Disposition", `attachment; filename="registry_report.csv"`)
-	_ = f.csv.Write(strings.Split(csvHeader, ","))
-}
-
-func (f *csvFile) add(r *imageScanResult) {
+// addResult writes a line for each vulnerability and each compliance issue.
+func (t *table) addResult(r *imageScanResult) {
 	for _, list := range [][]vulnerability{r.Vulnerabilities, r.ComplianceIssues} {
 		for i := range list {
-			f.begin()
-			_ = f.csv.Write(csvRow(r, &list[i]))
+			t.add(csvRow(r, &list[i])...)
 		}
 	}
-	f.csv.Flush()
-}
-
-// broken returns the error while it still can be told, and cuts the connection afterwards.
-func (f *csvFile) broken(err error) error {
-	if f.began {
-		panic(http.ErrAbortHandler)
+	if t.began {
+		t.csv.Flush()
 	}
-	return err
-}
-
-// end completes the file. Prisma: a download of nothing reads "no data.".
-func (f *csvFile) end() error {
-	if f.began {
-		f.csv.Flush()
-		return nil
-	}
-	f.w.Header().Set("Content-Type", "text/csv")
-	_, _ = f.w.Write([]byte("no data.\n"))
-	return nil
 }
 
 // csvRow is one line, in the order of csvHeader.
@@ -127,8 +91,8 @@ func csvRow(r *imageScanResult, v *vulnerability) []string {
 	if p := v.pkg; p != nil {
 		row[12], row[14] = p.Source, strings.Join(p.Licenses, ",")
 	}
-	for i := range row {
-		row[i] = safeCell(row[i])
+	for _, t := range v.VulnTagInfos {
+		row[20] = strings.TrimPrefix(row[20]+","+t.Name, ",")
 	}
 	return row
 }
@@ -158,32 +122,4 @@ func csvLayer(r *imageScanResult, v *vulnerability) string {
 		}
 	}
 	return ""
-}
-
-const csvTimeLayout = "2006-01-02 15:04:05.000"
-
-func csvTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(csvTimeLayout)
-}
-
-func csvUnix(seconds int64) string {
-	if seconds == 0 {
-		return ""
-	}
-	return csvTime(time.Unix(seconds, 0))
-}
-
-// maxCell is what a spreadsheet takes into one cell.
-const maxCell = 32_000
-
-// safeCell makes text from images and feeds harmless to spreadsheets: what would be a formula gets a quote in front, what
-// is too long for a cell is cut.
-func safeCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		s = "'" + s
-	}
-	return cut(strings.ReplaceAll(s, "\x00", ""), maxCell)
 }

@@ -62,7 +62,11 @@ func filled(t *testing.T) *console {
 		"pkgTypesThresholds":[{"type":"nodejs","alertThreshold":{"value":4},"blockThreshold":{}}],
 		"license":{"alertThreshold":{"enabled":true,"value":7},"critical":["AGPL-3.0"]}},
 		{"name":"rest","disabled":true,"collections":[{"name":"All"}],"unknown":1}]}`)
+	c.ok("POST", "/tags", `{"name":"t","color":"#ff0000","description":"d","vulns":[{"id":"CVE-2020-0002","comment":"seen"}]}`)
+	c.ok("POST", "/tags/t/vuln", `{"id":"GHSA-aaaa-bbbb-cccc","packageName":"lodash","resourceType":"image","resources":["r.example.com/team/*"],"comment":"soon"}`)
 	c.seed("team/app:v1", "team/app:v2", "team/web:v1")
+	c.seedBase("library/base:12")
+	c.ok("POST", "/policies/vulnerability/base-images", `{"_id":"r.example.com/library/base:*","description":"ours"}`)
 	c.clock.forward(time.Minute)
 	c.endScan(c.specs()[0]["id"].(string), "")
 	return c
@@ -88,6 +92,26 @@ func TestGolden(t *testing.T) {
 		"collections.json":            "/collections",
 		"collection_usages.json":      "/collections/blue/usages",
 		"version.json":                "/version",
+		"policies_ci.json":            "/policies/vulnerability/ci/images",
+		"policies_impacted.json":      "/policies/vulnerability/images/impacted?ruleName=strict&compact=true",
+		"base_images.json":            "/policies/vulnerability/base-images",
+		"base_images_download.csv":    "/policies/vulnerability/base-images/download",
+		"tags.json":                   "/tags",
+		"stats_vulnerabilities.json":  "/stats/vulnerabilities",
+		"stats_vulnerabilities.csv":   "/stats/vulnerabilities/download",
+		"stats_impacted.json":         "/stats/vulnerabilities/impacted-resources?cve=CVE-2026-0001",
+		"stats_impacted.csv":          "/stats/vulnerabilities/impacted-resources/download?cve=CVE-2026-0001",
+		"stats_compliance.json":       "/stats/compliance",
+		"stats_compliance.csv":        "/stats/compliance/download",
+		"static_vulnerabilities.json": "/static/vulnerabilities",
+		"sbom.json":                   "/sbom/download/registry?id=r.example.com/team/app:v1",
+		"sbom.xml":                    "/sbom/download/registry?id=r.example.com/team/app:v1&sbomFormat=cyclonedx_xml",
+		"users.json":                  "/users",
+		"groups.json":                 "/groups",
+		"group_names.json":            "/groups/names",
+		"roles.json":                  "/rbac/roles",
+		"current_collections.json":    "/current/collections",
+		"current_projects.json":       "/current/projects",
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, c.call("GET", path, "")) })
 	}

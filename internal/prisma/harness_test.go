@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,24 +43,30 @@ const password = "correct horse battery"
 
 func start(t *testing.T) *console {
 	t.Helper()
+	return startOn(t, filepath.Join(t.TempDir(), "test.db"))
+}
+
+// startOn starts a console over a database.
+func startOn(t *testing.T, database string) *console {
+	t.Helper()
 	dir := t.TempDir()
 	c := &console{T: t, jobs: &jobs{}, clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(c.log, nil))
 	var err error
-	c.store, err = store.Open(t.Context(), store.Config{URL: filepath.Join(dir, "test.db"), Log: log, Now: c.clock.Now})
+	c.store, err = store.Open(t.Context(), store.Config{URL: database, Log: log, Now: c.clock.Now})
 	c.must(err)
 	t.Cleanup(func() { _ = c.store.Close() })
 	c.keyring, err = secret.Open(filepath.Join(dir, "key"))
 	c.must(err)
-	ids := 0
+	var ids atomic.Int64
 	c.control = control.New(control.Config{
 		Store: c.store, Jobs: c.jobs, Keyring: c.keyring, Prober: prober{}, Now: c.clock.Now, Log: log,
 		Advisories: func() control.AdvisoryState {
 			return control.AdvisoryState{Current: &tidewaiter.Advisories{Version: "v1", UpdatedAt: c.clock.Now()}}
 		},
-		NewID: func() string { ids++; return fmt.Sprintf("00000000-0000-4000-8000-%012d", ids) },
+		NewID: func() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", ids.Add(1)) },
 	})
-	service, err := auth.New(auth.Config{Users: &users{}, Keys: c.keyring, Now: c.clock.Now,
+	service, err := auth.New(auth.Config{Users: users{c.store}, Keys: c.keyring, Now: c.clock.Now,
 		Params: &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 16}})
 	c.must(err)
 	for name, role := range map[string]tidewaiter.Role{"admin": tidewaiter.RoleAdmin, "auditor": tidewaiter.RoleAuditor, "ci": tidewaiter.RoleCI} {
@@ -196,43 +203,18 @@ func (prober) Probe(context.Context, *tidewaiter.Registry, *tidewaiter.Credentia
 	return nil
 }
 
-// users keeps users in memory.
-type users struct {
-	mu     sync.Mutex
-	byName map[string]tidewaiter.User
+// users lets auth write to the store, as the application does.
+type users struct{ *store.DB }
+
+func (u users) PutUser(ctx context.Context, user *tidewaiter.User) error {
+	return u.Update(ctx, func(tx *store.Tx) error { return tx.PutUser(ctx, user) })
 }
 
-func (u *users) User(_ context.Context, name string) (*tidewaiter.User, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	user, ok := u.byName[name]
-	if !ok {
-		return nil, tidewaiter.Errorf(tidewaiter.ErrNotFound, "no user %s", name)
-	}
-	return &user, nil
+func (u users) TouchUser(ctx context.Context, name string, at time.Time) error {
+	return u.Update(ctx, func(tx *store.Tx) error { return tx.TouchUser(ctx, name, at) })
 }
 
-func (u *users) CountUsers(context.Context) (int, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return len(u.byName), nil
-}
-
-func (u *users) PutUser(_ context.Context, user *tidewaiter.User) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.byName == nil {
-		u.byName = map[string]tidewaiter.User{}
-	}
-	u.byName[user.Name] = *user
-	return nil
-}
-
-func (u *users) TouchUser(_ context.Context, name string, at time.Time) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	user := u.byName[name]
-	user.LastLogin = at
-	u.byName[name] = user
-	return nil
+func (u users) CountUsers(ctx context.Context) (int, error) {
+	all, err := u.Users(ctx)
+	return len(all), err
 }

@@ -22,6 +22,10 @@ type policyType struct {
 var (
 	vulnerabilityPolicy = policyType{tidewaiter.PolicyVulnerability, "containerVulnerability"}
 	compliancePolicy    = policyType{tidewaiter.PolicyCompliance, "containerCompliance"}
+
+	// Policies for images on their way to a registry. They are kept and shown; what is in a registry they do not judge.
+	ciVulnerabilityPolicy = policyType{tidewaiter.PolicyCIVulnerability, "ciImagesVulnerability"}
+	ciCompliancePolicy    = policyType{tidewaiter.PolicyCICompliance, "ciImagesCompliance"}
 )
 
 // shownPolicy is Prisma's Policy.

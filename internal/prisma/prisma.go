@@ -30,6 +30,7 @@ type Config struct {
 // here all are the same.
 func New(c Config) http.Handler {
 	s := &server{control: c.Control, auth: c.Auth, log: c.Log, now: c.Now, version: c.Version, told: map[string]time.Time{}}
+	s.vulnStats.now, s.compStats.now = c.Now, c.Now
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
 		mux.Handle(r.method+" /api/{version}"+r.path, s.handle(r))
@@ -47,6 +48,9 @@ type server struct {
 	version string
 
 	seeded atomic.Bool // the built-in credential is known to be stored
+
+	vulnStats kept[*fleetStats]
+	compStats kept[*complianceStats]
 
 	mu   sync.Mutex
 	told map[string]time.Time // finished on-demand scans whose end was reported, and when
@@ -87,6 +91,7 @@ func (s *server) routes() []route {
 		{"GET", "/registry/names", tidewaiter.MayReadImages, s.getResultNames},
 		{"GET", "/registry/download", tidewaiter.MayReadImages, s.downloadResults},
 		{"GET", "/registry/progress", tidewaiter.MayReadImages, s.getProgress},
+		{"GET", "/sbom/download/registry", tidewaiter.MayReadImages, s.downloadSBOM},
 		{"POST", "/registry/scan", tidewaiter.MayScan, s.postScan},
 		{"POST", "/registry/scan/select", tidewaiter.MayScan, s.postScanSelect},
 		{"POST", "/registry/stop", tidewaiter.MayScan, s.postStop},
@@ -94,18 +99,58 @@ func (s *server) routes() []route {
 		{"GET", "/statuses/registry", tidewaiter.MayReadImages, s.getStatus},
 		{"GET", "/statuses/intelligence", anyUser, s.getIntelligence},
 
+		{"GET", "/static/vulnerabilities", anyUser, s.getStaticVulnerabilities},
+
+		{"GET", "/stats/vulnerabilities", tidewaiter.MayReadImages, s.getVulnerabilityStats},
+		{"GET", "/stats/vulnerabilities/download", tidewaiter.MayReadImages, s.downloadVulnerabilityStats},
+		{"POST", "/stats/vulnerabilities/refresh", tidewaiter.MayReadImages, s.refreshVulnerabilityStats},
+		{"GET", "/stats/vulnerabilities/impacted-resources", tidewaiter.MayReadImages, s.getImpactedResources},
+		{"GET", "/stats/vulnerabilities/impacted-resources/download", tidewaiter.MayReadImages, s.downloadImpactedResources},
+		{"GET", "/stats/compliance", tidewaiter.MayReadImages, s.getComplianceStats},
+		{"GET", "/stats/compliance/download", tidewaiter.MayReadImages, s.downloadComplianceStats},
+		{"POST", "/stats/compliance/refresh", tidewaiter.MayReadImages, s.refreshComplianceStats},
+
 		{"GET", "/policies/vulnerability/images", tidewaiter.MayReadPolicies, s.getPolicy(vulnerabilityPolicy)},
 		{"PUT", "/policies/vulnerability/images", tidewaiter.MayWritePolicies, s.putPolicy(vulnerabilityPolicy)},
 		{"GET", "/policies/compliance/container", tidewaiter.MayReadPolicies, s.getPolicy(compliancePolicy)},
 		{"PUT", "/policies/compliance/container", tidewaiter.MayWritePolicies, s.putPolicy(compliancePolicy)},
 		{"GET", "/policies/compliance/images", tidewaiter.MayReadPolicies, s.getPolicy(compliancePolicy)},
 		{"PUT", "/policies/compliance/images", tidewaiter.MayWritePolicies, s.putPolicy(compliancePolicy)},
+		{"GET", "/policies/vulnerability/ci/images", tidewaiter.MayReadPolicies, s.getPolicy(ciVulnerabilityPolicy)},
+		{"PUT", "/policies/vulnerability/ci/images", tidewaiter.MayWritePolicies, s.putPolicy(ciVulnerabilityPolicy)},
+		{"GET", "/policies/compliance/ci/images", tidewaiter.MayReadPolicies, s.getPolicy(ciCompliancePolicy)},
+		{"PUT", "/policies/compliance/ci/images", tidewaiter.MayWritePolicies, s.putPolicy(ciCompliancePolicy)},
+		{"GET", "/policies/vulnerability/images/impacted", tidewaiter.MayReadImages, s.getImpacted(vulnerabilityPolicy)},
+		{"GET", "/policies/compliance/container/impacted", tidewaiter.MayReadImages, s.getImpacted(compliancePolicy)},
+		{"GET", "/policies/compliance/images/impacted", tidewaiter.MayReadImages, s.getImpacted(compliancePolicy)},
+		{"GET", "/policies/vulnerability/base-images", tidewaiter.MayReadPolicies, s.getBaseImages},
+		{"POST", "/policies/vulnerability/base-images", tidewaiter.MayWritePolicies, s.postBaseImages},
+		{"GET", "/policies/vulnerability/base-images/download", tidewaiter.MayReadPolicies, s.downloadBaseImages},
+		{"DELETE", "/policies/vulnerability/base-images/{id...}", tidewaiter.MayWritePolicies, s.deleteBaseImages},
+
+		{"GET", "/tags", tidewaiter.MayReadPolicies, s.getTags},
+		{"POST", "/tags", tidewaiter.MayWritePolicies, s.postTag},
+		{"PUT", "/tags/{id}", tidewaiter.MayWritePolicies, s.putTag},
+		{"DELETE", "/tags/{id}", tidewaiter.MayWritePolicies, s.deleteTag},
+		{"POST", "/tags/{id}/vuln", tidewaiter.MayWritePolicies, s.postTagVuln},
+		{"DELETE", "/tags/{id}/vuln", tidewaiter.MayWritePolicies, s.deleteTagVuln},
 
 		{"GET", "/collections", tidewaiter.MayReadPolicies, s.getCollections},
 		{"POST", "/collections", tidewaiter.MayWritePolicies, s.postCollection},
 		{"PUT", "/collections/{id}", tidewaiter.MayWritePolicies, s.putCollection},
 		{"DELETE", "/collections/{id}", tidewaiter.MayWritePolicies, s.deleteCollection},
 		{"GET", "/collections/{id}/usages", tidewaiter.MayReadPolicies, s.getCollectionUsages},
+		{"GET", "/current/collections", anyUser, s.getCurrentCollections},
+		{"GET", "/current/projects", anyUser, s.getCurrentProjects},
+
+		{"GET", "/users", tidewaiter.MayManageUsers, s.getUsers},
+		{"POST", "/users", tidewaiter.MayManageUsers, s.postUser},
+		{"PUT", "/users", tidewaiter.MayManageUsers, s.putUser},
+		{"PUT", "/users/password", anyUser, s.putPassword},
+		{"DELETE", "/users/{id}", tidewaiter.MayManageUsers, s.deleteUser},
+		{"GET", "/groups", tidewaiter.MayManageUsers, s.getNothing},
+		{"GET", "/groups/names", tidewaiter.MayManageUsers, s.getNothing},
+		{"GET", "/rbac/roles", tidewaiter.MayManageUsers, s.getRoles},
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *server) getResultNames(w http.ResponseWriter, r *http.Request) error {
 func (s *server) viewer(ctx context.Context, q query) (*viewer, error) {
 	v := &viewer{
 		control: s.control, version: s.version, now: s.now(), compact: q.flag("compact"), layers: q.flag("layers"),
-		normalized: q.flag("normalizedSeverity"), issueType: q.text("issueType"), types: map[string]string{},
+		normalized: q.flag("normalizedSeverity"), withoutBase: q.flag("filterBaseImage"), issueType: q.text("issueType"), types: map[string]string{},
 		policies: map[tidewaiter.PolicyKind]*tidewaiter.Policy{},
 	}
 	if !slices.Contains([]string{"", "vulnerabilities", "compliance"}, v.issueType) {
@@ -70,6 +70,9 @@ func (s *server) viewer(ctx context.Context, q query) (*viewer, error) {
 	}
 	var err error
 	if v.collections, err = s.collections(ctx); err != nil {
+		return nil, err
+	}
+	if v.declared, err = s.control.Declared(ctx); err != nil {
 		return nil, err
 	}
 	for _, kind := range []tidewaiter.PolicyKind{tidewaiter.PolicyVulnerability, tidewaiter.PolicyCompliance} {

@@ -32,7 +32,7 @@ type imageScanResult struct {
 	TopLayer                  string               `json:"topLayer,omitempty"`
 	ID                        string               `json:"id"`
 	ComplianceIssues          []vulnerability      `json:"complianceIssues"`
-	AllCompliance             struct{}             `json:"allCompliance"`
+	AllCompliance             allCompliance        `json:"allCompliance"`
 	Vulnerabilities           []vulnerability      `json:"vulnerabilities"`
 	RepoTag                   imageTag             `json:"repoTag"`
 	Tags                      []imageTag           `json:"tags"`
@@ -46,6 +46,7 @@ type imageScanResult struct {
 	VulnerabilityRiskScore    int64                `json:"vulnerabilityRiskScore"`
 	ComplianceRiskScore       int64                `json:"complianceRiskScore"`
 	RiskFactors               map[string]struct{}  `json:"riskFactors"`
+	BaseImage                 string               `json:"baseImage,omitempty"`
 	FirstScanTime             time.Time            `json:"firstScanTime"`
 	FoundSecrets              []foundSecret        `json:"foundSecrets,omitzero"`
 	RHELRepos                 []string             `json:"rhelRepos,omitempty"`
@@ -65,6 +66,12 @@ type imageScanResult struct {
 	Agentless                 bool                 `json:"agentless"`
 	AppEmbedded               bool                 `json:"appEmbedded"`
 	WildFireUsage             *struct{}            `json:"wildFireUsage"`
+}
+
+// allCompliance is Prisma's AllCompliance: the checks that passed, where the rule asks for them.
+type allCompliance struct {
+	Compliance []vulnerability `json:"compliance,omitempty"`
+	Enabled    bool            `json:"enabled,omitempty"`
 }
 
 // imageTag is Prisma's ImageTag: one name of an image. The registry of Docker Hub is "".

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
@@ -90,6 +91,9 @@ func (s *server) postScanSettings(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	if err := s.control.PutSetting(ctx, control.SettingPrismaScan, string(b)); err != nil {
+		return err
+	}
+	if err := s.control.PutSetting(ctx, control.SettingRetentionDays, strconv.Itoa(settings.RegistryScanRetentionDays)); err != nil {
 		return err
 	}
 	if settings.period() == before {

@@ -67,6 +67,17 @@ func (c *console) seed(names ...string) {
 	}
 }
 
+// baseImage is the number of the image the others are built on: their lowest layer alone.
+const baseImage = 50
+
+func (c *console) seedBase(name string) {
+	c.Helper()
+	rs, _, err := c.control.Registries(c.Context(), control.RegistryFilter{Origin: tidewaiter.OriginPrisma})
+	c.must(err)
+	repository, tag, _ := strings.Cut(name, ":")
+	c.must(c.store.Update(c.Context(), func(tx *store.Tx) error { return c.seedImage(tx, rs[0], baseImage, repository, tag) }))
+}
+
 func (c *console) seedImage(tx *store.Tx, r *tidewaiter.Registry, n int, repository, tag string) error {
 	ctx, now := c.Context(), c.clock.Now()
 	tagID, err := c.seedTag(tx, r, repository, tag, digestOf(1000+n))
@@ -84,6 +95,7 @@ func (c *console) seedImage(tx *store.Tx, r *tidewaiter.Registry, n int, reposit
 		}
 	}
 	content := seededContent()
+	all := content.Installed
 	packages := make([]*tidewaiter.Package, len(content.Installed))
 	for i := range content.Installed {
 		packages[i] = content.Installed[i].Package
@@ -92,6 +104,9 @@ func (c *console) seedImage(tx *store.Tx, r *tidewaiter.Registry, n int, reposit
 		return err
 	}
 	findings, counts := seededFindings(packages, n)
+	if n == baseImage {
+		content.Installed, content.Secrets, counts = all[:2], nil, tidewaiter.Counts{Critical: 1, Negligible: 1}
+	}
 	if err := tx.SaveFindings(ctx, "v1", findings, seededVulnerabilities(), now); err != nil {
 		return err
 	}
@@ -125,7 +140,7 @@ func (c *console) seedTag(tx *store.Tx, r *tidewaiter.Registry, repository, tag,
 
 func seededImage(n int) *tidewaiter.Image {
 	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	return &tidewaiter.Image{
+	image := &tidewaiter.Image{
 		Digest: digestOf(1000 + n), ConfigDigest: digestOf(2000 + n), MediaType: "application/vnd.oci.image.manifest.v1+json",
 		Platform: tidewaiter.Platform{OS: "linux", Architecture: "amd64"}, Size: 1234, CreatedAt: created,
 		Layers: []tidewaiter.LayerRef{
@@ -142,6 +157,10 @@ func seededImage(n int) *tidewaiter.Image {
 			},
 		},
 	}
+	if n == baseImage {
+		image.Layers, image.Config.History = image.Layers[:1], image.Config.History[:2]
+	}
+	return image
 }
 
 func seededContent() *tidewaiter.Content {

@@ -75,7 +75,7 @@ func (s *server) getRegistrySettings(w http.ResponseWriter, r *http.Request) err
 func shown(spec specification, r *tidewaiter.Registry, scans control.LatestScan, c credential) shownSpecification {
 	out := shownSpecification{specification: spec, Credential: c.withoutSecrets(), ID: r.ID}
 	if last := scans.Finished; last != nil {
-		out.LastScanStatus, out.LastScanTime = statusName(last.State), last.EndedAt
+		out.LastScanStatus, out.LastScanTime = statusName(last.State), last.EndedAt.UTC()
 		out.ScanStatus, out.ScanTime, out.ScanError = out.LastScanStatus, startOf(last), errorOf(last)
 		out.ScannedImagesSuccessTotal = last.ImagesDone
 	}
@@ -99,9 +99,9 @@ func statusName(state tidewaiter.ScanState) string {
 
 func startOf(scan *tidewaiter.Scan) time.Time {
 	if scan.StartedAt.IsZero() {
-		return scan.CreatedAt
+		return scan.CreatedAt.UTC()
 	}
-	return scan.StartedAt
+	return scan.StartedAt.UTC()
 }
 
 // errorOf returns why a scan failed, else the newest thing that went wrong in it.

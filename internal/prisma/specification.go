@@ -138,6 +138,7 @@ func (s *specification) registry() (*tidewaiter.Registry, error) {
 			Platforms:           platforms,
 		},
 	}
+	r.Settings = s.settings()
 	if s.CACert != nil {
 		r.TLS.CACert = *s.CACert
 	}
@@ -145,6 +146,36 @@ func (s *specification) registry() (*tidewaiter.Registry, error) {
 		return nil, renamed(err)
 	}
 	return r, nil
+}
+
+// settings is what only the specification's kind of registry knows, under the keys package connector documents. A list has
+// commas.
+func (s *specification) settings() map[string]string {
+	out := map[string]string{}
+	set := func(key string, values ...string) {
+		if value := strings.Join(present(values), ","); value != "" {
+			out[key] = value
+		}
+	}
+	switch s.Version {
+	case "gitlab":
+		g := s.GitlabRegistrySpec.Value
+		set("userID", g.UserID)
+		set("projectIDs", g.ProjectIDs...)
+		set("groupIDs", g.GroupIDs...)
+		set("excludedGroupIDs", g.ExcludedGroupIDs...)
+		set("apiDomainName", g.APIDomainName)
+	case "jfrog":
+		set("repoTypes", s.JFrogRepoTypes...)
+	case "harbor":
+		if s.HarborDeploymentSecurity {
+			set("deploymentSecurity", "true")
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // maxPattern is how long a pattern may be.

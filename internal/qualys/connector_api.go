@@ -36,7 +36,7 @@ func (s *server) getAWSBase(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// externalID returns a number of up to 15 digits that stays the same for the installation.
+// externalID returns a number that stays the same for the installation. It fits the 32 bits generated clients have.
 func (s *server) externalID(ctx context.Context) (int64, error) {
 	random, err := s.control.Suffix(ctx, settingExternalID)
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *server) externalID(ctx context.Context) (int64, error) {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(random))
-	return int64(h.Sum64()%900_000_000_000_000) + 100_000_000_000_000, nil
+	return int64(h.Sum64()%2_000_000_000) + 100_000_000, nil
 }
 
 // connectors lists the stored connectors of a kind by id.

@@ -206,11 +206,20 @@ func (q *registryRequest) basicLogin(d *draft, old *tidewaiter.Registry) error {
 	if user == "" || strings.Contains(user, ":") {
 		return tidewaiter.Invalid("credential.username", "the user name is empty or holds a colon")
 	}
-	if password == "" && (old == nil || old.CredentialID == "") {
+	if password == "" && !q.keepsPassword(old) {
 		return missing("credential.password")
 	}
 	d.set(tidewaiter.CredentialBasic, user, password)
 	return nil
+}
+
+// keepsPassword reports whether the stored secret is a password, so that it may stay when only the user name is sent.
+func (q *registryRequest) keepsPassword(old *tidewaiter.Registry) bool {
+	if old == nil || old.CredentialID == "" {
+		return false
+	}
+	was, err := declaredOf(old)
+	return err == nil && was.CredentialType == q.CredentialType
 }
 
 // set gives the registry a login of its own; an empty secret keeps the stored one.
@@ -244,9 +253,9 @@ func (d *draft) clash(other *tidewaiter.Registry) error {
 }
 
 func identity(r *tidewaiter.Registry) string {
-	id := r.URL
+	parts := []string{r.URL}
 	for _, s := range r.Scope.Select {
-		id += " " + s.Repository
+		parts = append(parts, s.Repository)
 	}
-	return id
+	return strings.Join(parts, " ")
 }

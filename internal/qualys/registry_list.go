@@ -130,7 +130,7 @@ func sortRegistries(list []listing, q query) error {
 	}
 	f := registryTokens[i]
 	slices.SortStableFunc(list, func(a, b listing) int {
-		c := 0
+		var c int
 		if f.Times != nil {
 			c = f.Times(a).Compare(f.Times(b))
 		} else {

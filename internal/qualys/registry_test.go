@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
+	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -231,12 +232,24 @@ func TestValidate(t *testing.T) {
 		}
 	}
 	for kind, says := range map[tidewaiter.ErrorKind]string{
-		tidewaiter.ErrAuth: "the registry refused the login", tidewaiter.ErrUnreachable: "no such host", tidewaiter.ErrTLS: "no such host",
+		tidewaiter.ErrAuth: "new.example.com refused the login (check the user name and what goes with it, and whether it has expired)", tidewaiter.ErrUnreachable: "no such host", tidewaiter.ErrTLS: "no such host",
 		tidewaiter.ErrLimit: "no such host", tidewaiter.ErrTransient: "no such host",
 	} {
 		c.prober.answers(kind, "no such host")
 		if a := want[map[string]any](c, 400, "POST", "/registry/validate", body); a["message"] != says {
 			t.Errorf("%s: %v", kind, a)
+		}
+	}
+}
+
+// TestValidateSaysWhoDenies holds that an address we must not connect to is not taken for a registry that lets nobody in.
+func TestValidateSaysWhoDenies(t *testing.T) {
+	c := start(t)
+	for step, says := range map[string]string{"connect": "link-local address", "list": "does not let it list or pull"} {
+		c.prober.steps = []oci.Step{{Name: step, Kind: tidewaiter.ErrDenied, Error: "connecting to the link-local address 169.254.169.254 is not allowed"}}
+		a := want[map[string]any](c, 400, "POST", "/registry/validate", `{"registryName":"x","registryType":"V2","registryUri":"http://169.254.169.254"}`)
+		if !strings.Contains(a["message"].(string), says) {
+			t.Errorf("%s: %v", step, a)
 		}
 	}
 }

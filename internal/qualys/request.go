@@ -1,7 +1,9 @@
 package qualys
 
 import (
+	"bytes"
 	"encoding/base64"
+	"errors"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -111,7 +113,7 @@ func badName(name string) error {
 
 // named says that an error of the domain is about a field of the request.
 func named(field string, err error) error {
-	if e, ok := err.(*tidewaiter.Error); ok {
+	if e, ok := errors.AsType[*tidewaiter.Error](err); ok {
 		renamed := *e
 		renamed.Field = field
 		return &renamed
@@ -156,11 +158,14 @@ func (q *registryRequest) checkParts(address string) error {
 
 func missing(field string) error { return tidewaiter.Invalid(field, "it is mandatory") }
 
-// firstEmpty returns an error for the first name without a value; pairs alternate.
-func firstEmpty(prefix string, pairs ...string) error {
-	for i := 0; i < len(pairs); i += 2 {
-		if strings.TrimSpace(pairs[i+1]) == "" {
-			return missing(prefix + "." + pairs[i])
+// part is a field of a block and what it holds.
+type part struct{ name, value string }
+
+// firstEmpty returns an error for the first part of a block without a value.
+func firstEmpty(block string, parts ...part) error {
+	for _, p := range parts {
+		if strings.TrimSpace(p.value) == "" {
+			return missing(block + "." + p.name)
 		}
 	}
 	return nil
@@ -182,7 +187,7 @@ func (q *registryRequest) checkAWS() error {
 		return missing("aws")
 	}
 	a := q.AWS
-	if err := firstEmpty("aws", "accountId", a.AccountID, "arn", a.ARN, "region", a.Region); err != nil {
+	if err := firstEmpty("aws", part{"accountId", a.AccountID}, part{"arn", a.ARN}, part{"region", a.Region}); err != nil {
 		return err
 	}
 	switch {
@@ -214,7 +219,7 @@ func (q *registryRequest) checkGCP() error {
 		return missing("gcpRequest")
 	}
 	g := q.GCP
-	if err := firstEmpty("gcpRequest", "connectorId", g.ConnectorID, "location", g.Location, "projectId", g.ProjectID); err != nil {
+	if err := firstEmpty("gcpRequest", part{"connectorId", g.ConnectorID}, part{"location", g.Location}, part{"projectId", g.ProjectID}); err != nil {
 		return err
 	}
 	if !project.MatchString(g.ProjectID) {
@@ -233,7 +238,7 @@ func (q *registryRequest) checkGAR() error {
 		return missing("gcarRequest")
 	}
 	g := q.GCAR
-	if err := firstEmpty("gcarRequest", "connectorId", g.ConnectorID, "projectId", g.ProjectID); err != nil {
+	if err := firstEmpty("gcarRequest", part{"connectorId", g.ConnectorID}, part{"projectId", g.ProjectID}); err != nil {
 		return err
 	}
 	if g.Registry == "" && !q.v11 {
@@ -264,7 +269,7 @@ func fromBase64(field, text string) (string, error) {
 	if err != nil {
 		b, err = base64.RawURLEncoding.DecodeString(text)
 	}
-	if err != nil || !utf8.Valid(b) || strings.ContainsAny(string(b), "\r\n\x00") {
+	if err != nil || !utf8.Valid(b) || bytes.ContainsAny(b, "\r\n\x00") {
 		return "", tidewaiter.Invalid(field, "it is not in base64").WithFix("encode it, without a line break")
 	}
 	return string(b), nil

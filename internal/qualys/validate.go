@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -51,8 +52,11 @@ func (s *server) validate(ctx context.Context, q *registryRequest, old *tidewait
 	case d.registry.CredentialID == "":
 		login = &control.Login{}
 	}
-	_, err = s.control.Validate(ctx, d.registry, login)
-	return err
+	steps, err := s.control.Validate(ctx, d.registry, login)
+	if err == nil || !slices.ContainsFunc(steps, refused) {
+		return err
+	}
+	return worded(err, d.registry.Host())
 }
 
 // draftFor translates a request that is not going to be stored. What is stored of a registry is used for that registry only:
@@ -88,11 +92,26 @@ func (s *server) exists(ctx context.Context, d *draft) error {
 	return nil
 }
 
-// refusals say in a few words what a registry's answer means. Qualys: its clients hide messages that speak of secrets, so
-// the usual ones do not.
-var refusals = map[tidewaiter.ErrorKind]string{
-	tidewaiter.ErrAuth:   "the registry refused the login",
-	tidewaiter.ErrDenied: "the registry knows the user but does not let it list or pull",
+// refusals say in a few words what a registry's answer means, and what to do. Qualys: its clients hide messages that speak of
+// secrets, so the usual ones do not.
+var refusals = map[tidewaiter.ErrorKind]struct{ text, fix string }{
+	tidewaiter.ErrAuth:   {"refused the login", "check the user name and what goes with it, and whether it has expired"},
+	tidewaiter.ErrDenied: {"lets the user in but does not let it list or pull", "give the account read access, or name repositories in the schedule"},
+}
+
+// refused reports whether a step is one in which the registry itself says no. In the steps before, an address may be denied
+// to us, which has words of its own.
+func refused(s control.Step) bool {
+	return !s.OK && (s.Name == "login" || s.Name == "list" || s.Name == "pull")
+}
+
+// worded puts the usual refusals of a host in those words.
+func worded(err error, host string) error {
+	words, usual := refusals[tidewaiter.KindOf(err)]
+	if !usual {
+		return err
+	}
+	return &tidewaiter.Error{Kind: tidewaiter.KindOf(err), Msg: host + " " + words.text, Fix: words.fix, Err: err}
 }
 
 // asInvalid makes a 400 of whatever a validation found, and lets errors of our own through.
@@ -101,9 +120,5 @@ func asInvalid(err error) error {
 	if !ok || e.Kind == tidewaiter.ErrBug || e.Kind == tidewaiter.ErrCanceled {
 		return err
 	}
-	out := &tidewaiter.Error{Kind: tidewaiter.ErrInvalid, Field: e.Field, Msg: e.Msg, Fix: e.Fix, Err: err}
-	if short := refusals[e.Kind]; short != "" {
-		out.Msg, out.Fix = short, ""
-	}
-	return out
+	return &tidewaiter.Error{Kind: tidewaiter.ErrInvalid, Field: e.Field, Msg: e.Msg, Fix: e.Fix, Err: err}
 }

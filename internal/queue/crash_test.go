@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -166,7 +167,7 @@ func TestCancelIsFoundWithoutMessage(t *testing.T) {
 		if _, err := db.Writer().ExecContext(t.Context(), "update river_job set metadata = "+mark); err != nil {
 			t.Fatal(err)
 		}
-		if err := next(t, ended); err != queue.ErrJobCanceled {
+		if err := next(t, ended); !errors.Is(err, queue.ErrJobCanceled) {
 			t.Errorf("cause %v", err)
 		}
 		eventually(t, "the job is cancelled", func() bool { return count(t, db, "state = 'cancelled'") == 1 })

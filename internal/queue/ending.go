@@ -107,7 +107,7 @@ type retryPolicy struct{}
 // long after each further one, 5 minutes at most, and up to half of that more or less by chance within these bounds. It
 // goes by the clock River goes by.
 func (retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
-	return time.Now().Add(retryDelay(job.Attempt, rand.Float64()))
+	return time.Now().Add(retryDelay(job.Attempt, rand.Float64())) //nolint:gosec // spreads retries, hides nothing
 }
 
 // retryDelay returns how long to wait after an attempt; chance is in [0, 1).

@@ -128,7 +128,7 @@ func clientID(name string) string {
 	if name == "" {
 		name = "worker"
 	}
-	return name[:min(len(name), 80)] + "-" + strconv.FormatUint(rand.Uint64(), 36)
+	return name[:min(len(name), 80)] + "-" + strconv.FormatUint(rand.Uint64(), 36) //nolint:gosec // a name, no secret
 }
 
 // ID returns the id of this start of this process, as it stands in the workers table.

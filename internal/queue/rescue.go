@@ -141,7 +141,7 @@ func (q *Queue) rescue(ctx context.Context, dead func(owner string) bool) (n int
 			if !dead(c.owner) {
 				continue
 			}
-			again := q.timestamp(q.now().Add(crashDelay(c.crashes+1, rand.Float64())))
+			again := q.timestamp(q.now().Add(crashDelay(c.crashes+1, rand.Float64()))) //nolint:gosec // spreads retries, hides nothing
 			changed, err := q.exec(ctx, tx, q.dialect(rescueSQLite, rescuePostgres)+q.owner()+` = $4`, c.id, again, c.crashes+1, c.owner)
 			if err != nil {
 				return fmt.Errorf("rescue job %d: %w", c.id, err)

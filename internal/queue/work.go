@@ -193,4 +193,6 @@ func wasCanceled(ctx context.Context) bool {
 }
 
 // chance adds up to a tenth, so that what began to wait together does not come back together.
-func chance(d time.Duration) time.Duration { return d + rand.N(d/10+1) }
+func chance(d time.Duration) time.Duration {
+	return d + rand.N(d/10+1) //nolint:gosec // spreads load, hides nothing
+}

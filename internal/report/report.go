@@ -157,7 +157,7 @@ func (s *source) layer(i int) tidewaiter.LayerRef {
 	return s.image.Layers[i]
 }
 
-// counts counts the findings by severity.
+// counts tallies the findings by severity.
 func (s *source) counts() (c tidewaiter.Counts, fixable int) {
 	for _, f := range s.findings {
 		c.Add(f.Severity)

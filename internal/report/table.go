@@ -35,15 +35,15 @@ type tableWriter struct {
 	out bytes.Buffer
 }
 
-func (t *tableWriter) line(format string, args ...any) { fmt.Fprintf(&t.out, format+"\n", args...) }
+func (t *tableWriter) linef(format string, args ...any) { fmt.Fprintf(&t.out, format+"\n", args...) }
 
-// section starts a part of the report with an empty line and a title.
-func (t *tableWriter) section(format string, args ...any) {
+// sectionf starts a part of the report with an empty line and a title.
+func (t *tableWriter) sectionf(format string, args ...any) {
 	title := fmt.Sprintf(format, args...)
 	if t.Color {
 		title = lipgloss.NewStyle().Bold(true).Render(title)
 	}
-	t.line("\n%s", title)
+	t.linef("\n%s", title)
 }
 
 func (t *tableWriter) heading() {
@@ -51,9 +51,9 @@ func (t *tableWriter) heading() {
 	if t.Color {
 		name = lipgloss.NewStyle().Bold(true).Render(name)
 	}
-	t.line("%s", name)
+	t.linef("%s", name)
 	if t.image.Digest != "" && t.Reference != t.image.Digest {
-		t.line("%s", visible(t.image.Digest))
+		t.linef("%s", visible(t.image.Digest))
 	}
 	facts := []string{t.image.Platform.String()}
 	if t.image.Size > 0 {
@@ -70,7 +70,7 @@ func (t *tableWriter) heading() {
 		facts = append(facts, visible(name))
 	}
 	facts = append(facts, count(len(t.packages), "package"))
-	t.line("%s", strings.Join(facts, ", "))
+	t.linef("%s", strings.Join(facts, ", "))
 }
 
 func (t *tableWriter) verdict() {
@@ -82,12 +82,12 @@ func (t *tableWriter) verdict() {
 	if t.Color {
 		word = verdictStyle(v.Effect).Render(word)
 	}
-	t.section("Verdict: %s", word)
+	t.sectionf("Verdict: %s", word)
 	if v.Blocks+v.Alerts > 0 {
-		t.line("%d blocking, %d alerting", v.Blocks, v.Alerts)
+		t.linef("%d blocking, %d alerting", v.Blocks, v.Alerts)
 	}
 	if len(v.Rules) > 0 {
-		t.line("by %s", visible(strings.Join(v.Rules, "; ")))
+		t.linef("by %s", visible(strings.Join(v.Rules, "; ")))
 	}
 	rows := make([][]string, 0, len(v.Reasons))
 	severities := make([]tidewaiter.Severity, 0, len(v.Reasons))
@@ -108,10 +108,10 @@ func (t *tableWriter) verdict() {
 func (t *tableWriter) vulnerabilities() {
 	counts, fixable := t.counts()
 	if len(t.findings) == 0 {
-		t.section("Vulnerabilities: none")
+		t.sectionf("Vulnerabilities: none")
 		return
 	}
-	t.section("Vulnerabilities: %s; %d with a fix", breakdown(counts), fixable)
+	t.sectionf("Vulnerabilities: %s; %d with a fix", breakdown(counts), fixable)
 	groups := make(map[string][]*finding)
 	var order []string
 	for _, in := range t.packages { // the packages' order: the distribution's first
@@ -140,7 +140,7 @@ func group(p *tidewaiter.Package) string {
 }
 
 func (t *tableWriter) group(name string, findings []*finding) {
-	t.line("\n%s: %d", visible(strings.TrimSpace(name)), len(findings))
+	t.linef("\n%s: %d", visible(strings.TrimSpace(name)), len(findings))
 	place := !findings[0].installed.Package.Ecosystem.OS()
 	head := []string{"Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Title"}
 	if place {
@@ -165,10 +165,10 @@ func (t *tableWriter) group(name string, findings []*finding) {
 
 func (t *tableWriter) secretsTable() {
 	if len(t.secrets) == 0 {
-		t.section("Secrets: none")
+		t.sectionf("Secrets: none")
 		return
 	}
-	t.section("Secrets: %d", len(t.secrets))
+	t.sectionf("Secrets: %d", len(t.secrets))
 	var rows [][]string
 	var severities []tidewaiter.Severity
 	for _, s := range t.secrets {
@@ -194,7 +194,7 @@ func (t *tableWriter) checksTable() {
 	if len(t.checks) == 0 {
 		return
 	}
-	t.section("Checks: %d of %d failed", len(rows), len(t.checks))
+	t.sectionf("Checks: %d of %d failed", len(rows), len(t.checks))
 	t.table([]string{"Severity", "Check", "Title", "Cause"}, rows, severities)
 }
 
@@ -202,13 +202,13 @@ func (t *tableWriter) noticesList() {
 	if len(t.notices) == 0 {
 		return
 	}
-	t.section("Incomplete: %s", count(len(t.notices), "notice"))
+	t.sectionf("Incomplete: %s", count(len(t.notices), "notice"))
 	for _, n := range t.notices {
 		text := visible(n.Text)
 		if n.Path != "" {
 			text = visible(n.Path) + ": " + text
 		}
-		t.line("%s", lipgloss.Wrap(text, max(t.Width, 0), ""))
+		t.linef("%s", lipgloss.Wrap(text, max(t.Width, 0), ""))
 	}
 }
 
@@ -246,7 +246,7 @@ func (t *tableWriter) table(head []string, rows [][]string, severities []tidewai
 		text = draw.Width(max(t.Width, narrowest)).String()
 	}
 	for l := range strings.Lines(text) {
-		t.line("%s", strings.TrimRight(l, " \n"))
+		t.linef("%s", strings.TrimRight(l, " \n"))
 	}
 }
 

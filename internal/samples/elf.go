@@ -77,9 +77,9 @@ func buildInfoSection(goVersion, modules string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode end marker: %w", err)
 	}
-	b := make([]byte, 32)
-	copy(b, "\xff Go buildinf:")
-	b[14], b[15] = 8, 2
+	head := [32]byte{14: 8, 15: 2}
+	copy(head[:], "\xff Go buildinf:")
+	b := head[:]
 	for _, s := range []string{goVersion, string(start) + modules + string(end)} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)

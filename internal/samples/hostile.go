@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -149,8 +150,8 @@ func HugeHeader(size int) (Layer, error) {
 	copy(h[148:156], fmt.Sprintf("%06o\x00 ", sum))
 
 	record := fmt.Sprintf("%d path=", size)
-	archive := append(h, record+strings.Repeat("x", size-len(record)-1)+"\n"...)
-	archive = append(archive, make([]byte, -size&511)...)
+	record += strings.Repeat("x", size-len(record)-1) + "\n"
+	archive := slices.Concat(h, []byte(record), make([]byte, -size&511))
 	var entry bytes.Buffer
 	w := tar.NewWriter(&entry)
 	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "x", Mode: 0o644}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	_ "modernc.org/sqlite" // the driver "sqlite", whose connections can hand out a database as bytes
 )
@@ -141,7 +142,7 @@ func (p RPM) tags() []rpmTag {
 	var dirs, bases []string
 	var dirOf []int32
 	for _, f := range p.Files {
-		cut := bytes.LastIndexByte([]byte(f), '/') + 1
+		cut := strings.LastIndexByte(f, '/') + 1
 		at := slices.Index(dirs, f[:cut])
 		if at < 0 {
 			at = len(dirs)

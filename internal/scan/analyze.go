@@ -52,7 +52,7 @@ func (p *Pipeline) analyze(ctx context.Context, run tidewaiter.JobRun) error {
 	}
 	analysis, err := p.pullLeased(ctx, a, owner)
 	if err != nil {
-		if release := p.release(a, owner); release != nil {
+		if release := p.release(context.WithoutCancel(ctx), a, owner); release != nil {
 			p.Log.Warn("lease of a layer not given back", "layer", a.DiffID, "err", release)
 		}
 		return err
@@ -103,9 +103,10 @@ func (p *Pipeline) pullLeased(ctx context.Context, a LayerArgs, owner string) (*
 	return p.pull(ctx, a)
 }
 
-// release gives a lease back, so that the next attempt need not wait for it to run out. It works while ctx is gone.
-func (p *Pipeline) release(a LayerArgs, owner string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+// release gives a lease back, so that the next attempt need not wait for it to run out. ctx must outlive
+// the attempt, which may end because its own is cancelled.
+func (p *Pipeline) release(ctx context.Context, a LayerArgs, owner string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return p.Store.Update(ctx, func(tx *store.Tx) error {
 		return tx.ReleaseLayer(ctx, a.DiffID, a.Analyzer, owner)
@@ -138,14 +139,14 @@ func (p *Pipeline) pullFrom(ctx context.Context, diffID string, s store.LayerSou
 	}
 	blob, err := source.Blob(ctx, s.Repository, s.Descriptor)
 	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", s.Descriptor.Digest, err)
+		return nil, fmt.Errorf("layer %s: %w", s.Digest, err)
 	}
 	defer blob.Close()
 	counted := &countingReader{r: blob}
 	analysis, err := p.Engine.Analyze(ctx, diffID, counted)
 	p.bytes.Add(float64(counted.n))
 	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", s.Descriptor.Digest, err)
+		return nil, fmt.Errorf("layer %s: %w", s.Digest, err)
 	}
 	p.layers.Inc()
 	return analysis, nil

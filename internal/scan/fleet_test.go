@@ -3,7 +3,6 @@ package scan_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -59,7 +58,7 @@ func newFleet(t testing.TB, url string) *fleet {
 	f.must(err)
 	t.Cleanup(func() { _ = f.db.Close() })
 	f.pipeline = scan.New(scan.Config{Store: f.db, Jobs: f.jobs, Now: func() time.Time { return f.now },
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: prometheus.NewRegistry()})
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	f.registry = &tidewaiter.Registry{ID: "r", Kind: tidewaiter.KindOCI, URL: "https://r.example.com", Origin: tidewaiter.OriginPrisma}
 	policies, collections := policy.Defaults()
 	f.update(func(ctx context.Context, tx *store.Tx) error {

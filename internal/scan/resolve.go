@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/oci"
@@ -130,12 +131,7 @@ func choose(all []tidewaiter.Descriptor, want []tidewaiter.Platform) (chosen []t
 }
 
 func covers(want []tidewaiter.Platform, p tidewaiter.Platform) bool {
-	for _, w := range want {
-		if p.Matches(w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(want, p.Matches)
 }
 
 // buildImage puts a manifest and its config together. OCI image-spec: the layers of the manifest and the diff ids of the

@@ -134,7 +134,7 @@ func fillRows(ctx context.Context, db *store.DB, tx *store.Tx, firstRepository i
 				first_seen, updated_at, judged_at, vuln_risk, check_risk, worst, analyzer, advisories, vuln_critical)
 			select i, 'd' || i, 'c' || i, 'm', 'linux', 'amd64', '', '', i, %d + i, '', 'judged', '', '', 1, i, %d + i, (i * 7919) %% 1000, i %% 13, i %% 6, 'a', 'b', i %% 3 from n`,
 			now.UnixMicro(), now.UnixMicro()),
-		"insert into tag_images (tag_id, image_id, digest, shown) select id, id, digest, true from tags",
+		"insert into tag_images (tag_id, image_id, digest, shown) select id as tag, id as image, digest, true from tags",
 		"insert into registry_tags (registry_id, tag_id, scan_id) select 'reg', id, 'scan' from tags",
 	} {
 		var err error

@@ -84,7 +84,7 @@ func (r *Reader) CountScans(ctx context.Context, f ScanFilter) (int, error) {
 	return int(n), fail(err, "count scans")
 }
 
-// LatestScan is a registry's scans that matter most.
+// LatestScan is a registry's scans that matter most. Scans of single images do not count.
 type LatestScan struct {
 	Finished *tidewaiter.Scan // the newest that ended; nil when none did
 	Current  *tidewaiter.Scan // the newest still on its way; nil when none is
@@ -101,7 +101,7 @@ func (r *Reader) LatestScans(ctx context.Context, registryIDs []string) (map[str
 			}
 			// One index lookup per registry, however many scans each has had.
 			found, err := rows[scanRow](ctx, r, `select s.* from registries r join scans s on s.id = (
-					select n.id from scans n where n.registry_id = r.id and `+not+`(n.`+unfinishedStates+`)
+					select n.id from scans n where n.registry_id = r.id and n.target = '' and `+not+`(n.`+unfinishedStates+`)
 					order by n.created_at desc, n.id desc limit 1)
 				where r.id in (?)`, bun.List(part))
 			if err != nil {

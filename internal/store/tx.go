@@ -52,7 +52,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		select {
 		case <-ctx.Done():
 			return fail(ctx.Err(), "write to the database")
-		case <-time.After(wait/2 + rand.N(wait)):
+		case <-time.After(wait/2 + rand.N(wait)): //nolint:gosec // spreads retries, hides nothing
 		}
 	}
 	if err == nil {

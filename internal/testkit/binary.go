@@ -27,7 +27,7 @@ func registryBinary(ctx context.Context) (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	if err := os.MkdirAll(bin, 0o755); err != nil {
+	if err := os.MkdirAll(bin, 0o750); err != nil {
 		return "", fmt.Errorf("build registry: %w", err)
 	}
 	unlock, err := lock(filepath.Join(bin, ".registry.lock"))
@@ -67,7 +67,7 @@ func moduleRoot() (string, error) {
 
 // lock holds a lock file against other processes until unlock is called.
 func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -171,9 +172,7 @@ func (f *Faults) handler(proxy http.Handler) http.Handler {
 		}
 		switch {
 		case fault.Status != 0:
-			for k, v := range fault.Header {
-				out.Header()[k] = v
-			}
+			maps.Copy(out.Header(), fault.Header)
 			if fault.RetryAfter != "" {
 				out.Header().Set("Retry-After", fault.RetryAfter)
 			}
@@ -183,7 +182,7 @@ func (f *Faults) handler(proxy http.Handler) http.Handler {
 		case fault.Cut < 0:
 			panic(http.ErrAbortHandler)
 		default:
-			proxy.ServeHTTP(out, r.WithContext(withFault(r, fault)))
+			proxy.ServeHTTP(out, r.WithContext(withFault(r, fault))) //nolint:contextcheck // made from r's
 		}
 	})
 }

@@ -23,7 +23,14 @@ import (
 
 // postgresServer is the server all tests of this process share. It is the one thing here that outlives a test: starting
 // it takes longer than most tests do.
-var postgresServer = sync.OnceValues(startPostgres)
+var postgresServer = sync.OnceValues(func() (dsn string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), serverTimeout)
+	defer cancel()
+	return startPostgres(ctx)
+})
+
+// serverTimeout bounds making a cluster and starting its server.
+const serverTimeout = 2 * time.Minute
 
 // databaseTimeout bounds creating and dropping a database.
 const databaseTimeout = 30 * time.Second
@@ -67,7 +74,7 @@ func execute(ctx context.Context, dsn, statement string) error {
 }
 
 // startPostgres starts a server, if there is none to use, and returns the address of its own database.
-func startPostgres() (dsn string, err error) {
+func startPostgres(ctx context.Context) (dsn string, err error) {
 	if dsn := os.Getenv("TIDEWAITER_TEST_POSTGRES"); dsn != "" {
 		return dsn, nil
 	}
@@ -83,14 +90,14 @@ func startPostgres() (dsn string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("start postgres: %w", err)
 	}
-	if dsn, err = runPostgres(bin, dir, owner); err != nil {
+	if dsn, err = runPostgres(ctx, bin, dir, owner); err != nil {
 		return "", errors.Join(fmt.Errorf("start postgres: %w", err), os.RemoveAll(dir))
 	}
 	return dsn, nil
 }
 
 // runPostgres makes a cluster in dir and starts a server on it. The server removes dir when it ends.
-func runPostgres(bin, dir string, owner *account) (string, error) {
+func runPostgres(ctx context.Context, bin, dir string, owner *account) (string, error) {
 	if owner != nil {
 		if err := os.Chown(dir, int(owner.uid), int(owner.gid)); err != nil {
 			return "", err
@@ -102,14 +109,14 @@ func runPostgres(bin, dir string, owner *account) (string, error) {
 	}
 	defer log.Close()
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"),
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), //nolint:gosec // of the installed server
 		"-D", data, "-U", "testkit", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.Env, initdb.SysProcAttr = dir, environ([]string{"PG"}), owner.attributes()
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	for attempt := 1; ; attempt++ {
-		port, err := freePort()
+		port, err := freePort(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -160,13 +167,18 @@ func serve(bin, dir string, port int, owner *account, log *os.File) error {
 }
 
 // freePort is a loopback port nobody listens on at the moment.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, fmt.Errorf("%s is no TCP address", l.Addr())
+	}
+	return address.Port, nil
 }
 
 // postgresPrograms is the directory of the newest server programs on this machine.

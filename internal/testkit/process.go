@@ -57,7 +57,7 @@ func (a *account) attributes() *syscall.SysProcAttr {
 // start runs p in a process group of its own, so that an interrupt typed at the terminal reaches the tests alone and the
 // keeper can clean up behind them.
 func start(p program) (*process, error) {
-	cmd := exec.Command("/bin/sh", slices.Concat([]string{"-c", keeper, "keeper", p.signal, p.remove}, p.args)...)
+	cmd := exec.Command("/bin/sh", slices.Concat([]string{"-c", keeper, "keeper", p.signal, p.remove}, p.args)...) //nolint:gosec,noctx // a test says what to run, stop ends it
 	cmd.Env, cmd.Dir = p.env, p.dir
 	cmd.Stdout, cmd.Stderr = p.out, p.out
 	cmd.SysProcAttr = p.user.attributes()

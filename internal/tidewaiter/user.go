@@ -1,6 +1,9 @@
 package tidewaiter
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // User is somebody who may log in.
 type User struct {
@@ -59,10 +62,5 @@ func (r Role) Permissions() []Permission {
 
 // May reports whether the role has a permission.
 func (r Role) May(p Permission) bool {
-	for _, have := range r.Permissions() {
-		if have == p {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.Permissions(), p)
 }

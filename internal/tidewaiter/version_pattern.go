@@ -33,10 +33,10 @@ func ParseVersionPattern(s string) (*VersionPattern, error) {
 	var tokens []byte
 	expr.WriteString(`(?is)^`)
 	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '*':
+		switch s[i] {
+		case '*':
 			expr.WriteString(`.*?`)
-		case s[i] == '%':
+		case '%':
 			i++
 			if i == len(s) || tokenExpr[s[i]] == "" {
 				return nil, Invalid("versionPattern", "unknown token in version pattern %q", s).

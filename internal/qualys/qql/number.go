@@ -73,7 +73,12 @@ func (f Field[T]) bounds(r *Range, now time.Time) (low, high int64, err error) {
 	return low, high, nil
 }
 
-func next(n int64) int64 { return n + min(1, math.MaxInt64-n) }
+func next(n int64) int64 {
+	if n == math.MaxInt64 {
+		return n
+	}
+	return n + 1
+}
 
 func previous(n int64) int64 {
 	if n == math.MinInt64 {
@@ -84,7 +89,7 @@ func previous(n int64) int64 {
 
 // number reads a value: the first and last number it stands for, which differ for a date without a time.
 func (f Field[T]) number(v Value, now time.Time) (first, last int64, err error) {
-	if n, err := strconv.ParseInt(v.Text, 10, 64); err == nil && !(f.Times != nil && len(v.Text) == 4) {
+	if n, err := strconv.ParseInt(v.Text, 10, 64); err == nil && (f.Times == nil || len(v.Text) != 4) { // four digits are a year
 		return n, n, nil
 	}
 	if f.Times == nil {

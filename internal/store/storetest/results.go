@@ -170,7 +170,7 @@ func testResultPages(t *testing.T, db *store.DB) {
 			for limit := 1; limit <= 3; limit++ {
 				seen := map[string]int{}
 				f := store.ResultFilter{Sort: sort, Desc: desc, Page: store.Page{Limit: limit}}
-				for pages := 0; pages < 100; pages++ {
+				for pages := range 100 {
 					got, next, err := db.Results(t.Context(), f)
 					if err != nil {
 						t.Fatal(err)

@@ -1,0 +1,301 @@
+package emulator
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Bounds of a fleet. Names keep their order only up to these.
+const (
+	maxRepositories = 99_999
+	maxTags         = 8_000_000
+	maxLayers       = 4096
+)
+
+// fleet is what the registry holds. Everything follows from the options and a number, so that nothing is stored but what
+// was changed since, the layers, and a bounded memory of digests seen.
+type fleet struct {
+	o      Options
+	nested bool // repository names may have more than two parts
+	layers []layer
+	block  int // repositories a namespace
+	seen   digests
+
+	mu      sync.RWMutex
+	changes map[int]map[int]change // by repository and tag
+}
+
+// change is what happened to a tag after the fleet was made.
+type change struct {
+	name     string // of tags that were added
+	revision int
+	deleted  bool
+	at       time.Time
+}
+
+func newFleet(o Options) (*fleet, error) {
+	f := &fleet{o: o, changes: map[int]map[int]change{}}
+	f.block = (o.Repositories + len(o.Namespaces) - 1) / len(o.Namespaces)
+	f.nested = !slices.Contains([]Kind{DockerHub, Quay, OpenShift, DTR}, o.Kind)
+	var err error
+	f.layers, err = makeLayers(o)
+	return f, err
+}
+
+// namespaceOf returns the namespace of a repository.
+func (f *fleet) namespaceOf(repo int) string { return f.o.Namespaces[repo/f.block] }
+
+// short is a repository's name without its namespace. Names are in the order of their numbers.
+func (f *fleet) short(repo int) string {
+	if f.nested && repo%4 == 3 {
+		return fmt.Sprintf("app-%05d/web", repo)
+	}
+	return fmt.Sprintf("app-%05d", repo)
+}
+
+func (f *fleet) name(repo int) string { return f.namespaceOf(repo) + "/" + f.short(repo) }
+
+// find returns the repository of a name.
+func (f *fleet) find(name string) (int, bool) {
+	repo := sort.Search(f.o.Repositories, func(i int) bool { return f.name(i) >= name })
+	return repo, repo < f.o.Repositories && f.name(repo) == name
+}
+
+// in returns the numbers of the first repository of a namespace and of the one after its last; equal without such.
+func (f *fleet) in(namespace string) (from, to int) {
+	at := slices.Index(f.o.Namespaces, namespace)
+	if at < 0 {
+		return 0, 0
+	}
+	return min(at*f.block, f.o.Repositories), min((at+1)*f.block, f.o.Repositories)
+}
+
+// tag is where a tag points.
+type tag struct {
+	name   string
+	number int
+	key    key
+	pushed time.Time
+}
+
+// key says which content a tag points to.
+type key struct{ repo, number, revision int }
+
+func (f *fleet) tagName(number int) string {
+	if number == f.o.Tags-1 && number > 0 {
+		return "latest"
+	}
+	return fmt.Sprintf("1.%d.%d", 1000+number/900, 100+number%900) // versions that sort like their numbers
+}
+
+func (f *fleet) original(repo, number int) tag {
+	source := number
+	if number == f.o.Tags-1 && number > 0 {
+		source = number - 1
+	}
+	return tag{
+		name: f.tagName(number), number: number, key: key{repo, source, 0},
+		pushed: f.o.Newest.Add(-time.Duration(f.o.Tags-1-source)*f.o.Step - time.Duration(repo%60)*time.Second).UTC(),
+	}
+}
+
+// view is a repository's tags at one moment, newest first.
+type view struct {
+	f     *fleet
+	repo  int
+	moved []tag // changed since the fleet was made, newest first
+	gone  []int // numbers of the original tags that were changed or deleted, falling
+	total int
+}
+
+func (f *fleet) view(repo int) view {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	v := view{f: f, repo: repo}
+	for number, c := range f.changes[repo] {
+		if number < f.o.Tags {
+			v.gone = append(v.gone, number)
+		}
+		if !c.deleted {
+			v.moved = append(v.moved, tag{name: c.name, number: number, key: key{repo, number, c.revision}, pushed: c.at})
+		}
+	}
+	slices.SortFunc(v.gone, func(a, b int) int { return b - a })
+	slices.SortFunc(v.moved, func(a, b tag) int {
+		if c := b.pushed.Compare(a.pushed); c != 0 {
+			return c
+		}
+		return compare(a.name, b.name)
+	})
+	v.total = f.o.Tags - len(v.gone) + len(v.moved)
+	return v
+}
+
+// at returns the tag at a position, 0 being the newest.
+func (v view) at(position int) tag {
+	if position < len(v.moved) {
+		return v.moved[position]
+	}
+	number := v.f.o.Tags - 1 - (position - len(v.moved))
+	for _, g := range v.gone {
+		if g >= number {
+			number--
+		}
+	}
+	return v.f.original(v.repo, number)
+}
+
+// newest returns tags from an offset on, newest first.
+func (v view) newest(offset, limit int) []tag {
+	var list []tag
+	for p := max(offset, 0); p < v.total && len(list) < limit; p++ {
+		list = append(list, v.at(p))
+	}
+	return list
+}
+
+// oldest is newest in the other direction.
+func (v view) oldest(offset, limit int) []tag {
+	var list []tag
+	for p := max(offset, 0); p < v.total && len(list) < limit; p++ {
+		list = append(list, v.at(v.total-1-p))
+	}
+	return list
+}
+
+// byName returns up to limit tags whose names come after a name, in the order of names, and whether more follow.
+func (v view) byName(after string, limit int) ([]tag, bool) {
+	extra := slices.DeleteFunc(slices.Clone(v.moved), func(t tag) bool { return t.name <= after })
+	slices.SortFunc(extra, func(a, b tag) int { return compare(a.name, b.name) })
+	n := v.f.o.Tags
+	number := sort.Search(n, func(i int) bool { return v.f.tagName(i) > after })
+	var list []tag
+	for {
+		for number < n && slices.Contains(v.gone, number) {
+			number++
+		}
+		if number >= n && len(extra) == 0 {
+			return list, false
+		}
+		if len(list) >= limit {
+			return list, true
+		}
+		if len(extra) > 0 && (number >= n || extra[0].name < v.f.tagName(number)) {
+			list, extra = append(list, extra[0]), extra[1:]
+			continue
+		}
+		list = append(list, v.f.original(v.repo, number))
+		number++
+	}
+}
+
+// find returns a tag by its name.
+func (v view) find(name string) (tag, bool) {
+	for _, t := range v.moved {
+		if t.name == name {
+			return t, true
+		}
+	}
+	number := sort.Search(v.f.o.Tags, func(i int) bool { return v.f.tagName(i) >= name })
+	if number >= v.f.o.Tags || v.f.tagName(number) != name || slices.Contains(v.gone, number) {
+		return tag{}, false
+	}
+	return v.f.original(v.repo, number), true
+}
+
+// entry is a manifest with the tags that point to it.
+type entry struct {
+	*object
+	tags   []string
+	pushed time.Time
+}
+
+// shared returns the position of "latest" when it and the tag after it point to one manifest; -1 otherwise.
+func (v view) shared() int {
+	p := len(v.moved)
+	if p+1 < v.total && v.at(p).key == v.at(p+1).key {
+		return p
+	}
+	return -1
+}
+
+// manifests is how many distinct manifests the tags point to.
+func (v view) manifests() int {
+	if v.shared() >= 0 {
+		return v.total - 1
+	}
+	return v.total
+}
+
+// manifest returns the entry at a position among the distinct manifests, newest first, without reading its content.
+func (v view) manifest(position int) (key, entry) {
+	s := v.shared()
+	if s >= 0 && position > s {
+		position++
+	}
+	t := v.at(position)
+	e := entry{tags: []string{t.name}, pushed: t.pushed}
+	if position == s {
+		e.tags = append(e.tags, v.at(position+1).name)
+	}
+	return t.key, e
+}
+
+// entries lists manifests from an offset on, newest first, each followed by its untagged children where children says
+// so, and whether more follow. order maps positions; nil leaves them.
+func (v view) entries(offset, limit int, children bool, order func(int) int) ([]entry, bool) {
+	var list []entry
+	total := v.manifests()
+	for p := range total {
+		at := p
+		if order != nil {
+			at = order(p)
+		}
+		k, e := v.manifest(at)
+		size := 1
+		if children {
+			size += v.f.children(k)
+		}
+		if offset >= size {
+			offset -= size
+			continue
+		}
+		e.object = v.f.object(k)
+		group := []entry{e}
+		if children {
+			for _, child := range e.object.children {
+				group = append(group, entry{object: child, pushed: e.pushed.Add(-time.Second)})
+			}
+		}
+		for _, g := range group[offset:] {
+			if len(list) == limit {
+				return list, true
+			}
+			list = append(list, g)
+		}
+		offset = 0
+		if len(list) == limit {
+			return list, p+1 < total
+		}
+	}
+	return list, false
+}
+
+// count is how many entries there are.
+func (v view) count(children bool) int {
+	total := v.manifests()
+	if !children {
+		return total
+	}
+	for p := range v.manifests() {
+		k, _ := v.manifest(p)
+		total += v.f.children(k)
+	}
+	return total
+}
+
+func compare(a, b string) int { return strings.Compare(a, b) }

@@ -1,0 +1,135 @@
+package control
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/store"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// The jobs of the calendar. They take no arguments.
+const (
+	JobSchedule  tidewaiter.JobKind = "schedule"  // starts the scans that are due
+	JobRetention tidewaiter.JobKind = "retention" // removes what is gone for long enough
+)
+
+// scheduleLock is taken by whoever starts due scans, as origins are by whoever replaces registries.
+const scheduleLock tidewaiter.Origin = "schedule"
+
+// StartDue starts the regular scans that are due and returns how many: those of registries with a schedule, counted from
+// when the last scan of everything was asked for, or from when the registry was declared. A registry whose scan is still on
+// its way has its turn when that is over. However many servers ask at the same time, a due scan starts once.
+func (c *Control) StartDue(ctx context.Context) (started int, err error) {
+	err = c.store.Update(ctx, func(tx *store.Tx) error {
+		started = 0
+		if err := tx.LockOrigin(ctx, scheduleLock); err != nil {
+			return err
+		}
+		due, err := c.due(ctx, tx)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		started = len(due)
+		if err := c.startScans(ctx, tx, due, ScanRequest{Lane: tidewaiter.LaneFresh}); err != nil {
+			return err
+		}
+		return c.audit(ctx, tx, "scan.schedule", "", strconv.Itoa(started)+" registries")
+	})
+	return started, err
+}
+
+func (c *Control) due(ctx context.Context, tx *store.Tx) ([]*tidewaiter.Registry, error) {
+	scheduled, err := tx.RegistriesWithSchedule(ctx)
+	if err != nil || len(scheduled) == 0 {
+		return nil, err
+	}
+	last, err := tx.LastStarts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	busy, err := tx.UnfinishedScans(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var due []*tidewaiter.Registry
+	for _, r := range scheduled {
+		from := r.CreatedAt
+		if at, scanned := last[r.ID]; scanned {
+			from = at
+		}
+		if next := r.Schedule.Next(from); !next.IsZero() && !next.After(c.now()) && !busy[r.ID] {
+			due = append(due, r)
+		}
+	}
+	return due, nil
+}
+
+// DefaultRetention is how long what is gone is kept when nobody says.
+const DefaultRetention = 30 * 24 * time.Hour
+
+// SettingRetentionDays is how many days what is gone from the registries is kept; 0 or nothing is DefaultRetention.
+const SettingRetentionDays = "retention.days"
+
+const (
+	purgeBatch = 500             // of each kind of row in one transaction
+	purgeTime  = 4 * time.Minute // of one run; what is left is the next one's
+)
+
+// Purge removes, in small steps, tags that are gone for longer than the retention and whatever only they led to.
+func (c *Control) Purge(ctx context.Context) (store.Purged, error) {
+	var sum store.Purged
+	keep, err := c.retention(ctx)
+	if err != nil {
+		return sum, err
+	}
+	for began := c.now(); c.now().Sub(began) < purgeTime; {
+		var p store.Purged
+		err := c.store.Update(ctx, func(tx *store.Tx) (err error) {
+			p, err = tx.PurgeGone(ctx, c.now().Add(-keep), purgeBatch)
+			return err
+		})
+		if err != nil || !p.Any() {
+			return sum, err
+		}
+		sum.Tags, sum.Images, sum.Layers, sum.Packages = sum.Tags+p.Tags, sum.Images+p.Images, sum.Layers+p.Layers, sum.Packages+p.Packages
+	}
+	return sum, nil
+}
+
+func (c *Control) retention(ctx context.Context) (time.Duration, error) {
+	value, err := c.store.Setting(ctx, SettingRetentionDays)
+	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+		return DefaultRetention, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	days, err := strconv.Atoi(value)
+	if err != nil || days < 0 {
+		return 0, tidewaiter.Errorf(tidewaiter.ErrMalformed, "setting %s holds no number of days", SettingRetentionDays)
+	}
+	if days == 0 {
+		return DefaultRetention, nil
+	}
+	return time.Duration(days) * 24 * time.Hour, nil
+}
+
+// WorkSchedule does the job JobSchedule.
+func (c *Control) WorkSchedule(ctx context.Context, _ tidewaiter.JobRun) error {
+	n, err := c.StartDue(ctx)
+	if n > 0 {
+		c.log.Info("scheduled scans started", "registries", n)
+	}
+	return err
+}
+
+// WorkRetention does the job JobRetention.
+func (c *Control) WorkRetention(ctx context.Context, _ tidewaiter.JobRun) error {
+	p, err := c.Purge(ctx)
+	if p.Any() {
+		c.log.Info("gone images removed", "tags", p.Tags, "images", p.Images, "layers", p.Layers, "packages", p.Packages)
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// VulnerabilityCount is one vulnerability across the fleet.
+type VulnerabilityCount struct {
+	Name     string
+	Severity tidewaiter.Severity // the highest any package has it with
+	Score    float64
+	Images   int // distinct images that are shown somewhere and have it
+}
+
+const imagesShown = `(select ti.image_id from tag_images ti join tags t on t.id = ti.tag_id where ti.shown and t.gone_at = 0)`
+
+// VulnerabilityCounts counts the images each vulnerability is found in, by name; with packages, of these alone. It reads
+// every finding: keep what it returns for a while.
+func (r *Reader) VulnerabilityCounts(ctx context.Context, packages []string) ([]VulnerabilityCount, error) {
+	only := &conditions{}
+	if len(packages) > 0 {
+		of := &conditions{}
+		addIn(of, "p.name", packages)
+		only.add("f.package_id in (select p.id from packages p where "+of.String()+")", of.args...)
+	}
+	type row struct {
+		Name     string
+		Severity int
+		Score    float64
+		Images   int
+	}
+	found, err := rows[row](ctx, r, `select v.name, v.score, n.severity, n.images from (
+			select f.vulnerability_id, max(f.severity) as severity, count(distinct pi.image_id) as images
+			from findings f join package_images pi on pi.package_id = f.package_id
+			where pi.image_id in `+imagesShown+` and `+only.String()+`
+			group by f.vulnerability_id) n
+		join vulnerabilities v on v.id = n.vulnerability_id order by v.name`, only.args...)
+	out := make([]VulnerabilityCount, len(found))
+	for i, row := range found {
+		out[i] = VulnerabilityCount{Name: row.Name, Severity: tidewaiter.Severity(row.Severity), Score: row.Score, Images: row.Images}
+	}
+	return out, fail(err, "count vulnerabilities")
+}
+
+// ImagesByWorst counts the images that are shown somewhere by their worst vulnerability; those without any are left out.
+func (r *Reader) ImagesByWorst(ctx context.Context) (tidewaiter.Counts, error) {
+	type row struct {
+		Worst int
+		N     int
+	}
+	found, err := rows[row](ctx, r, "select worst, count(*) as n from images where worst >= 0 and judged_at > 0 and id in "+imagesShown+" group by worst")
+	var c tidewaiter.Counts
+	for _, row := range found {
+		switch tidewaiter.Severity(row.Worst) {
+		case tidewaiter.SeverityCritical:
+			c.Critical = row.N
+		case tidewaiter.SeverityHigh:
+			c.High = row.N
+		case tidewaiter.SeverityMedium:
+			c.Medium = row.N
+		case tidewaiter.SeverityLow:
+			c.Low = row.N
+		case tidewaiter.SeverityNegligible:
+			c.Negligible = row.N
+		default:
+			c.Unknown = row.N
+		}
+	}
+	return c, fail(err, "count images by their worst vulnerability")
+}
+
+// VulnerablePackage is a package with one of its findings.
+type VulnerablePackage struct {
+	Name    string
+	Version string
+	tidewaiter.Finding
+}
+
+// VulnerablePackages returns, by vulnerability, the packages it is found in, by name and version.
+func (r *Reader) VulnerablePackages(ctx context.Context, vulnerabilities []string) (map[string][]VulnerablePackage, error) {
+	type row struct {
+		findingRow  `bun:",extend"`
+		PackageName string
+		Version     string
+	}
+	out := make(map[string][]VulnerablePackage, len(vulnerabilities))
+	err := inChunks(distinct(vulnerabilities), func(part []string) error {
+		found, err := rows[row](ctx, r, `select f.*, v.name as vulnerability, p.name as package_name, p.version from vulnerabilities v
+			join findings f on f.vulnerability_id = v.id join packages p on p.id = f.package_id
+			where v.name in (?) order by p.name, p.version, p.id`, list(part))
+		for i := range found {
+			out[found[i].Vulnerability] = append(out[found[i].Vulnerability],
+				VulnerablePackage{Name: found[i].PackageName, Version: found[i].Version, Finding: found[i].finding()})
+		}
+		return err
+	})
+	return out, fail(err, "find vulnerable packages")
+}
+
+// ImpactedName is one name of an image that has a vulnerability.
+type ImpactedName struct {
+	ImageID   int64
+	Reference string // host/repository:tag
+}
+
+const impacted = ` from tags t join tag_images ti on ti.tag_id = t.id and ti.shown where t.gone_at = 0 and ti.image_id in (
+	select pi.image_id from vulnerabilities v join findings f on f.vulnerability_id = v.id
+	join package_images pi on pi.package_id = f.package_id where v.name = ?)`
+
+// Impacted returns a part of the names of images that have a vulnerability, by name, and how many there are in all.
+func (r *Reader) Impacted(ctx context.Context, vulnerability string, offset, limit int) (names []ImpactedName, total int, err error) {
+	if total, err = scalar[int](ctx, r, "select count(*)"+impacted, vulnerability); err != nil {
+		return nil, 0, fail(err, "count what has %s", vulnerability)
+	}
+	names, err = rows[ImpactedName](ctx, r, "select ti.image_id, t.reference"+impacted+" order by t.reference, ti.image_id limit ? offset ?",
+		vulnerability, limit, offset)
+	return names, total, fail(err, "list what has %s", vulnerability)
+}
+
+// PackagesIn returns, by image, those of the packages that are in it.
+func (r *Reader) PackagesIn(ctx context.Context, imageIDs, packageIDs []int64) (map[int64][]int64, error) {
+	type row struct{ ImageID, PackageID int64 }
+	out := make(map[int64][]int64, len(imageIDs))
+	err := inChunks(distinct(packageIDs), func(part []int64) error {
+		found, err := rows[row](ctx, r, "select image_id, package_id from package_images where image_id in (?) and package_id in (?) order by image_id, package_id",
+			bun.List(distinct(imageIDs)), bun.List(part))
+		for _, row := range found {
+			out[row.ImageID] = append(out[row.ImageID], row.PackageID)
+		}
+		return err
+	})
+	return out, fail(err, "find packages in images")
+}
+
+// LastStarts returns when the newest scan without a target of each registry was asked for.
+func (r *Reader) LastStarts(ctx context.Context) (map[string]time.Time, error) {
+	type row struct {
+		RegistryID string
+		At         int64
+	}
+	found, err := rows[row](ctx, r, "select registry_id, max(created_at) as at from scans where target = '' group by registry_id")
+	out := make(map[string]time.Time, len(found))
+	for _, row := range found {
+		out[row.RegistryID] = timeOf(row.At)
+	}
+	return out, fail(err, "find the last scans")
+}
