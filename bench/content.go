@@ -19,7 +19,7 @@ type maker struct {
 const corpus = 8 << 20
 
 func newMaker(seed uint64) *maker {
-	m := &maker{Rand: rand.New(rand.NewPCG(seed, 1))}
+	m := &maker{Rand: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // the same each time is the point
 	m.text, m.touchy, m.binary = m.source(corpus, plainWords), m.source(corpus, plainWords+touchyWords), m.machineCode(corpus)
 	return m
 }

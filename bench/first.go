@@ -40,10 +40,10 @@ func firstScan(ctx context.Context, l *lab) (table, error) {
 			return t, err
 		}
 	}
-	t.note("Pairs are Tidewaiter / Trivy. Wall times depend on what else the machine does, CPU less so; Trivy works on five layers at " +
+	t.notef("Pairs are Tidewaiter / Trivy. Wall times depend on what else the machine does, CPU less so; Trivy works on five layers at " +
 		"a time, Tidewaiter here on one.")
-	t.note("The targets are in units of Trivy's CPU without secrets.")
-	t.note("Target for what is written: 0 bytes of temporary files, rpm databases excepted.")
+	t.notef("The targets are in units of Trivy's CPU without secrets.")
+	t.notef("Target for what is written: 0 bytes of temporary files, rpm databases excepted.")
 	return t, nil
 }
 

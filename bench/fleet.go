@@ -69,7 +69,7 @@ func debian(name string) tidewaiter.Package {
 // newFleet chooses from packages whose findings are known. Packages with more than a tenth of an image's findings are left
 // out: kernels would crowd out all others.
 func newFleet(list []*tidewaiter.Package, weight map[*tidewaiter.Package]int) *fleet {
-	f := &fleet{Rand: rand.New(rand.NewPCG(7, 7)), weight: weight}
+	f := &fleet{Rand: rand.New(rand.NewPCG(7, 7)), weight: weight} //nolint:gosec // the same each time is the point
 	list = slices.DeleteFunc(slices.Clone(list), func(p *tidewaiter.Package) bool { return weight[p] == 0 || weight[p] > imageFindings/10 })
 	f.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	sum := 0

@@ -72,7 +72,7 @@ func newLab(ctx context.Context, full bool) (l *lab, err error) {
 // buildTrivyscan builds Trivy out of its own module. The first time takes minutes.
 func buildTrivyscan(ctx context.Context, bin string) (string, error) {
 	path := filepath.Join(bin, "trivyscan")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/trivyscan")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/trivyscan") //nolint:gosec // below our own bin
 	cmd.Dir = filepath.Join("test", "parity")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build trivyscan: %w\n%s", err, out)
@@ -115,7 +115,7 @@ func (l *lab) theirs(ctx context.Context, args ...string) (s scanned, err error)
 
 // run runs a process to its end and reads the JSON it prints.
 func (l *lab) run(ctx context.Context, out any, path string, args ...string) error {
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // this program, or one built by it
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Env = append(os.Environ(), "TMPDIR="+l.temp())

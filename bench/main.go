@@ -48,18 +48,19 @@ func child(ctx context.Context, name string, args []string) error {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var err error
-	if len(os.Args) > 2 && os.Args[1] == childFlag {
-		err = child(ctx, os.Args[2], os.Args[3:])
-	} else {
-		err = bench(ctx)
-	}
-	if err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) > 2 && os.Args[1] == childFlag {
+		return child(ctx, os.Args[2], os.Args[3:])
+	}
+	return bench(ctx)
 }
 
 func bench(ctx context.Context) (err error) {
@@ -93,5 +94,5 @@ func bench(ctx context.Context) (err error) {
 		_, err = os.Stdout.Write(out.Bytes())
 		return err
 	}
-	return os.WriteFile(*write, out.Bytes(), 0o644)
+	return os.WriteFile(*write, out.Bytes(), 0o644) //nolint:gosec // it is there to be read by everybody
 }

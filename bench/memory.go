@@ -26,7 +26,7 @@ func peakMemory(ctx context.Context, l *lab) (table, error) {
 	if l.full {
 		paints = append(paints, p.huge)
 	} else {
-		t.note("The image of 6 GB is measured with `-full` only.")
+		t.notef("The image of 6 GB is measured with `-full` only.")
 	}
 	for _, paint := range paints {
 		image, err := paint()
@@ -43,7 +43,7 @@ func peakMemory(ctx context.Context, l *lab) (table, error) {
 		t.add(image.size(), mebibytes(idle), mebibytes(took.PeakBytes), against(float64(took.PeakBytes)/(1<<20), 128, " MiB"),
 			megabytes(took.WrittenBytes), seconds(took.CPUSeconds), seconds(took.WallSeconds))
 	}
-	t.note("What is written is the server's database.")
+	t.notef("What is written is the server's database.")
 	return t, nil
 }
 

@@ -26,7 +26,7 @@ func startRegistry(ctx context.Context, program, dir string) (*registry, error) 
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("the registry is missing, run `make bin/registry`: %w", err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func startRegistry(ctx context.Context, program, dir string) (*registry, error) 
 		return nil, err
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cmd := exec.CommandContext(running, program, "serve", config)
+	cmd := exec.CommandContext(running, program, "serve", config) //nolint:gosec // built by make
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	// Variables that begin with REGISTRY_ would override the settings above.
@@ -65,8 +65,11 @@ func startRegistry(ctx context.Context, program, dir string) (*registry, error) 
 
 func (r *registry) wait(ctx context.Context, ended <-chan struct{}) error {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		res, err := http.Get(r.url + "/v2/")
-		if err == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/v2/", nil)
+		if err != nil {
+			return err
+		}
+		if res, err := http.DefaultClient.Do(req); err == nil {
 			return res.Body.Close()
 		}
 		select {

@@ -19,21 +19,21 @@ func rematch(ctx context.Context, l *lab) (table, error) {
 	if large := os.Getenv("TIDEWAITER_BENCH_ADVISORIES"); large != "" {
 		databases = append(databases, large)
 	} else {
-		t.note("Only with the samples' few advisories; TIDEWAITER_BENCH_ADVISORIES names no database of real size.")
+		t.notef("Only with the samples' few advisories; TIDEWAITER_BENCH_ADVISORIES names no database of real size.")
 	}
 	for _, advisories := range databases {
 		if err := l.rematchWith(ctx, &t, advisories); err != nil {
 			return t, err
 		}
 	}
-	t.note("From the store means as the server's jobs do it, one image after the other: content, checks, policy and verdict included, " +
+	t.notef("From the store means as the server's jobs do it, one image after the other: content, checks, policy and verdict included, " +
 		"differences written.")
 	return t, nil
 }
 
 // rematchWith adds the rows for one database of advisories.
 func (l *lab) rematchWith(ctx context.Context, t *table, advisories string) error {
-	info, err := os.Stat(filepath.Join(advisories, "trivy.db"))
+	info, err := os.Stat(filepath.Join(advisories, "trivy.db")) //nolint:gosec // the path is whoever measures' own
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (l *lab) rematchWith(ctx context.Context, t *table, advisories string) erro
 	t.add("in memory, each distinct package once", name, count(r.MemoryImages), packages, findings, count(int(r.Memory)), atLeast(r.Memory, 10_000))
 	t.add("in memory, image by image", name, count(aloneImages), packages, findings, count(int(r.Alone)), "")
 	t.add("from the store", name, count(r.StoreImages), packages, findings, count(int(r.Store)), atLeast(r.Store, 2_000))
-	t.note("%s: %s distinct packages in the fleet; %s packages have advisories. The second version brought the stored images %s findings "+
+	t.notef("%s: %s distinct packages in the fleet; %s packages have advisories. The second version brought the stored images %s findings "+
 		"more. At that rate 100,000 images take %s s of one core from the store (target: 60).", name, count(r.Distinct), count(r.Candidates),
 		count(r.StoreGained), count(int(100_000/r.Store)))
 	return nil

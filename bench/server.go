@@ -61,7 +61,8 @@ func (l *lab) again(ctx context.Context, old *server, args ...string) (*server, 
 }
 
 func (l *lab) start(ctx context.Context, data string, args ...string) (s *server, err error) {
-	s = &server{data: data, cmd: exec.CommandContext(ctx, l.self, append([]string{childFlag, "serve", "-data", data}, args...)...)}
+	args = append([]string{childFlag, "serve", "-data", data}, args...)
+	s = &server{data: data, cmd: exec.CommandContext(ctx, l.self, args...)} //nolint:gosec // this program
 	s.cmd.Stderr = &s.log
 	s.cmd.Env = append(os.Environ(), "TMPDIR="+l.temp())
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {

@@ -78,7 +78,7 @@ func (l *lab) serverPulls(ctx context.Context, t *table, layers []samples.Layer,
 	if int(analysed) == len(distinct) && int64(pulled) == bytes {
 		verdict = "met"
 	}
-	t.note("Each distinct layer pulled exactly once: %s. The server pulled %s layers of %s bytes; there are %s distinct ones of %s bytes in "+
+	t.notef("Each distinct layer pulled exactly once: %s. The server pulled %s layers of %s bytes; there are %s distinct ones of %s bytes in "+
 		"%s places.", verdict, count(int(analysed)), count(int64(pulled)), count(len(distinct)), count(bytes), count(len(layers)))
 	return nil
 }

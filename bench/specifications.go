@@ -23,7 +23,7 @@ func specifications(ctx context.Context, l *lab) (t table, err error) {
 	defer func() {
 		took, stopped := s.stop()
 		err = errors.Join(err, stopped)
-		t.note("The server took %s s of CPU and %s MiB at its peak for all of it.", seconds(took.CPUSeconds), mebibytes(took.PeakBytes))
+		t.notef("The server took %s s of CPU and %s MiB at its peak for all of it.", seconds(took.CPUSeconds), mebibytes(took.PeakBytes))
 	}()
 	list := settings{make([]specification, n)}
 	for i := range list.Specifications {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 	"strings"
 )
 
@@ -17,12 +17,12 @@ type table struct {
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-func (t *table) note(format string, args ...any) {
+func (t *table) notef(format string, args ...any) {
 	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
 
 // write writes the table as Markdown.
-func (t *table) write(w io.Writer) {
+func (t *table) write(w *bytes.Buffer) {
 	fmt.Fprintf(w, "\n## %s\n\n%s\n\n| %s |\n|%s\n", t.title, t.about, strings.Join(t.columns, " | "),
 		strings.Repeat("---|", len(t.columns)))
 	for _, r := range t.rows {

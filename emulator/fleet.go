@@ -299,3 +299,19 @@ func (v view) count(children bool) int {
 }
 
 func compare(a, b string) int { return strings.Compare(a, b) }
+
+// position is where a tag stands, 0 being the newest.
+func (v view) position(t tag) int {
+	for i, m := range v.moved {
+		if m.number == t.number {
+			return i
+		}
+	}
+	position := len(v.moved) + v.f.o.Tags - 1 - t.number
+	for _, g := range v.gone {
+		if g > t.number {
+			position--
+		}
+	}
+	return position
+}

@@ -65,7 +65,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdin, stdout, stderr}),
 	)
 	if err != nil {
-		fmt.Fprintln(stderr, "tidewaiter:", err)
+		sayf(stderr, "tidewaiter: %v\n", err)
 		return exitError
 	}
 	command, err := parser.Parse(args)
@@ -73,11 +73,14 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exited // --help
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "tidewaiter:", err)
+		sayf(stderr, "tidewaiter: %v\n", err)
 		return exitUsage
 	}
 	return exitCode(stderr, command.Run(&r, newLogger(stderr, r.LogLevel, r.LogJSON)))
 }
+
+// sayf writes to people. There is nobody left to tell when that fails.
+func sayf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // errFindings ends a scan that worked and found what it was told to fail on.
 var errFindings = errors.New("found what --fail-on names")
@@ -91,7 +94,7 @@ func exitCode(stderr io.Writer, err error) int {
 	case errors.Is(err, context.Canceled):
 		return exitError
 	default:
-		fmt.Fprintln(stderr, "tidewaiter:", err)
+		sayf(stderr, "tidewaiter: %v\n", err)
 		switch kind {
 		case tidewaiter.ErrAuth, tidewaiter.ErrDenied:
 			return exitDenied

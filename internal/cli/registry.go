@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/oci"
@@ -45,7 +44,7 @@ func (c validateCommand) Run(ctx context.Context, s streams) error {
 			if !step.OK {
 				mark = "FAILED"
 			}
-			fmt.Fprintf(s.out, "%-16s %-7s %8s  %s\n", step.Name, mark, step.Duration.Round(time.Millisecond), step.Detail)
+			sayf(s.out, "%-16s %-7s %8s  %s\n", step.Name, mark, step.Duration.Round(time.Millisecond), step.Detail)
 		}
 		if err := step.Err(); err != nil {
 			return explained(err)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	"github.com/tidewaiter/tidewaiter/internal/app"
@@ -54,7 +53,7 @@ SIGTERM ends it in good order: requests and jobs under way finish, the rest goes
 func (c serveCommand) Run(ctx context.Context, s streams, log *slog.Logger) error {
 	cfg := c.config(log)
 	cfg.Announce = func(user, password string) {
-		fmt.Fprintf(s.err, "\nFirst start. Log in as %q with the password %q. It is not shown again.\n\n", user, password)
+		sayf(s.err, "\nFirst start. Log in as %q with the password %q. It is not shown again.\n\n", user, password)
 	}
 	a, err := app.New(ctx, cfg)
 	if err != nil {

@@ -65,8 +65,8 @@ func filled(t *testing.T) *console {
 	c.ok("POST", "/tags", `{"name":"t","color":"#ff0000","description":"d","vulns":[{"id":"CVE-2020-0002","comment":"seen"}]}`)
 	c.ok("POST", "/tags/t/vuln", `{"id":"GHSA-aaaa-bbbb-cccc","packageName":"lodash","resourceType":"image","resources":["r.example.com/team/*"],"comment":"soon"}`)
 	c.seed("team/app:v1", "team/app:v2", "team/web:v1")
-	c.seedBase("library/base:12")
-	c.ok("POST", "/policies/vulnerability/base-images", `{"_id":"r.example.com/library/base:*","description":"ours"}`)
+	c.seedBase("toolbox/base:12")
+	c.ok("POST", "/policies/vulnerability/base-images", `{"_id":"r.example.com/toolbox/base:*","description":"ours"}`)
 	c.clock.forward(time.Minute)
 	c.endScan(c.specs()[0]["id"].(string), "")
 	return c

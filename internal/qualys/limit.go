@@ -62,13 +62,13 @@ func (l *limits) admit(w http.ResponseWriter, path string) error {
 	l.mu.Unlock()
 
 	h := w.Header()
-	h.Set("X-RateLimit-Limit", strconv.Itoa(most))
-	h.Set("X-RateLimit-Window-Sec", strconv.Itoa(int(limitWindow/time.Second)))
-	h.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, left)))
+	h.Set("X-Ratelimit-Limit", strconv.Itoa(most))
+	h.Set("X-Ratelimit-Window-Sec", strconv.Itoa(int(limitWindow/time.Second)))
+	h.Set("X-Ratelimit-Remaining", strconv.Itoa(max(0, left)))
 	if left >= 0 {
 		return nil
 	}
-	h.Set("X-RateLimit-ToWait-Sec", strconv.Itoa(int(wait.Seconds()+0.999)))
+	h.Set("X-Ratelimit-Towait-Sec", strconv.Itoa(int(wait.Seconds()+0.999)))
 	return &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "too many requests: the limit is " + strconv.Itoa(most) + " a minute",
 		RetryAfter: wait}
 }
