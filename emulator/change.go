@@ -1,6 +1,9 @@
 package emulator
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Repositories returns the names of all repositories as the kind's registry API wants them after /v2/, in order.
 func (e *Emulator) Repositories() []string {
@@ -65,7 +68,14 @@ func (e *Emulator) alter(repository, name string, deleted bool) (string, error) 
 	if !known {
 		number = f.free(changes, name)
 	}
-	changes[number] = change{name: name, revision: changes[number].revision + 1, deleted: deleted, at: e.now().UTC()}
+	at := e.now().UTC()
+	if at.Before(f.o.Newest) { // what is pushed last is the newest, whatever the clock says
+		at = f.o.Newest.Add(time.Second)
+	}
+	changes[number] = change{name: name, revision: changes[number].revision + 1, deleted: deleted, at: at}
+	f.log = append(f.log, repo)
+	close(f.changed)
+	f.changed = make(chan struct{})
 	return f.object(key{repo, number, changes[number].revision}).digest, nil
 }
 

@@ -27,6 +27,8 @@ type fleet struct {
 
 	mu      sync.RWMutex
 	changes map[int]map[int]change // by repository and tag
+	log     []int                  // the repositories that were changed, in order
+	changed chan struct{}          // closed by the next change
 }
 
 // change is what happened to a tag after the fleet was made.
@@ -38,7 +40,7 @@ type change struct {
 }
 
 func newFleet(o Options) (*fleet, error) {
-	f := &fleet{o: o, changes: map[int]map[int]change{}}
+	f := &fleet{o: o, changes: map[int]map[int]change{}, changed: make(chan struct{})}
 	f.block = (o.Repositories + len(o.Namespaces) - 1) / len(o.Namespaces)
 	f.nested = !slices.Contains([]Kind{DockerHub, Quay, OpenShift, DTR}, o.Kind)
 	var err error

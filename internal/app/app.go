@@ -202,6 +202,9 @@ func (a *App) Control() *control.Control { return a.control }
 func (a *App) Run(ctx context.Context) error {
 	defer a.Close()
 	if err := a.queue.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop before it had begun
+		}
 		return err
 	}
 	group, gctx := errgroup.WithContext(ctx)

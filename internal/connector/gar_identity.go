@@ -108,7 +108,7 @@ func (o *opening) machineAccount() (*kept[string], string, error) {
 		}
 		return o.keyFile(raw)
 	}
-	a, err := o.api(o.base("gcp-metadata", googleMetadata), false)
+	a, err := o.api(o.base("google-metadata", googleMetadata), false)
 	if err != nil {
 		return nil, "", err
 	}

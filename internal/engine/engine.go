@@ -65,9 +65,9 @@ func (e *Engine) Version() string {
 	return analyzerVersion
 }
 
-// Analyze reads a layer's blob (a tar, plain or compressed with gzip or zstd) to its end and returns what it holds. The
-// blob is read to its end even when the layer is refused, so that a reader that verifies the blob's own digest gets to do
-// so; that reader's error is the one returned.
+// Analyze reads a layer's blob (a tar, plain or compressed with gzip or zstd) to its end and returns what it holds. When
+// the archive is broken the blob is read on for a while, so that a reader that verifies the blob's own digest gets to say
+// that it is the blob; that reader's error is the one returned. A layer that reaches a limit is left at once.
 //
 // It fails with ErrMalformed when the archive is broken or its uncompressed content does not hash to diffID ("" is not
 // checked), with ErrTooLarge when a limit of the layer is reached, with ErrUnsupported when the compression is not known,
@@ -75,7 +75,7 @@ func (e *Engine) Version() string {
 func (e *Engine) Analyze(ctx context.Context, diffID string, blob io.Reader) (*tidewaiter.Analysis, error) {
 	src := &source{ctx: ctx, r: blob}
 	a, err := e.analyze(ctx, diffID, src)
-	src.drain()
+	longer := tidewaiter.KindOf(err) != tidewaiter.ErrTooLarge && src.drain()
 	switch {
 	case src.err != nil:
 		return nil, fmt.Errorf("read layer %s: %w", diffID, src.failure())
@@ -83,6 +83,8 @@ func (e *Engine) Analyze(ctx context.Context, diffID string, blob io.Reader) (*t
 		return nil, tidewaiter.Errorf(tidewaiter.ErrCanceled, "analysis of layer %s: %w", diffID, context.Cause(ctx))
 	case err != nil:
 		return nil, fmt.Errorf("analyze layer %s: %w", diffID, err)
+	case longer:
+		return nil, tidewaiter.Errorf(tidewaiter.ErrMalformed, "layer %s goes on long after its archive has ended", diffID)
 	}
 	return a, nil
 }

@@ -18,12 +18,12 @@ type Limits struct {
 
 	Path     int           // bytes of an entry's name; 4096, as in Linux
 	File     int64         // bytes of an executable, archive or package database that is read; 1 GiB
-	Text     int64         // bytes of a manifest or other text that is parsed; 32 MiB
+	Text     int64         // bytes of a manifest or other text that is parsed; 16 MiB
 	Secrets  int64         // bytes of a file looked at for secrets; 256 MiB
 	Memory   int64         // bytes of a file held in memory, a larger one is spooled to disk; 64 MiB
 	FileTime time.Duration // to parse one file; 30 s
 
-	Packages int // in a layer; 200,000
+	Packages int // in a layer; 50,000
 	Notices  int // in a layer; 200
 	Findings int // secrets in a layer; 10,000, of which 100 in a file
 	Document int // bytes of text a layer's analysis may hold; 64 MiB
@@ -36,11 +36,11 @@ func (l Limits) withDefaults() Limits {
 	l.Entries = cmp.Or(l.Entries, 2_000_000)
 	l.Path = cmp.Or(l.Path, 4096)
 	l.File = cmp.Or(l.File, 1<<30)
-	l.Text = cmp.Or(l.Text, 32<<20)
+	l.Text = cmp.Or(l.Text, 16<<20)
 	l.Secrets = cmp.Or(l.Secrets, 256<<20)
 	l.Memory = cmp.Or(l.Memory, 64<<20)
 	l.FileTime = cmp.Or(l.FileTime, 30*time.Second)
-	l.Packages = cmp.Or(l.Packages, 200_000)
+	l.Packages = cmp.Or(l.Packages, 50_000)
 	l.Notices = cmp.Or(l.Notices, 200)
 	l.Findings = cmp.Or(l.Findings, 10_000)
 	l.Document = cmp.Or(l.Document, 64<<20)

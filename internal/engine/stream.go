@@ -47,9 +47,13 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drain reads what is left.
-func (s *source) drain() {
-	_, _ = io.Copy(io.Discard, s) // an error stays in s.err
+// maxTail is how much of a blob is read beyond what the archive in it took.
+const maxTail = 64 << 20
+
+// drain reads what is left, up to maxTail. An error stays in s.err; longer reports that there is more.
+func (s *source) drain() (longer bool) {
+	n, _ := io.CopyN(io.Discard, s, maxTail)
+	return n == maxTail && s.err == nil && !s.eof
 }
 
 // failure gives the blob's error a kind when it has none.

@@ -92,7 +92,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[work]) error {
 		end = w.tellFailure(ctx, run, n, end)
 	}
 	q.metrics.ended(run, end.outcome, q.now().Sub(began))
-	q.logEnd(ctx, run, end)
+	q.logEnd(ctx, run, end, w.failed != nil)
 	return w.answer(ctx, run, end)
 }
 
@@ -172,12 +172,13 @@ func (w *worker) answer(ctx context.Context, run tidewaiter.JobRun, end ending) 
 	return river.JobCancel(end.err)
 }
 
-func (q *Queue) logEnd(ctx context.Context, run tidewaiter.JobRun, end ending) {
+// logEnd writes what became of an attempt. A failure that somebody was told of is theirs to log.
+func (q *Queue) logEnd(ctx context.Context, run tidewaiter.JobRun, end ending, told bool) {
 	level := slog.LevelDebug
-	switch end.outcome {
-	case failed:
+	switch {
+	case end.outcome == failed && !told:
 		level = slog.LevelError
-	case retried:
+	case end.outcome == retried:
 		level = slog.LevelWarn
 	}
 	q.log.Log(ctx, level, "job "+string(end.outcome), "kind", run.Kind, "lane", run.Lane, "job", run.ID, "attempt", run.Attempt,

@@ -1,6 +1,6 @@
 // Command trivyscan scans images with the whole of Trivy and says what that cost, for comparison with Tidewaiter.
 //
-//	trivyscan -advisories DIR [-secrets] IMAGE...
+//	trivyscan -advisories DIR [-secrets] IMAGE …
 //
 // An image is the name of one in a registry, or a directory in OCI layout with one image in it.
 package main
@@ -32,20 +32,20 @@ type output struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "trivyscan:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) (err error) {
+func run() (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	advisories := flag.String("advisories", "", "directory with trivy.db")
 	secrets := flag.Bool("secrets", false, "look for secrets too")
 	flag.Parse()
 	if *advisories == "" || flag.NArg() == 0 {
-		return errors.New("usage: trivyscan -advisories DIR [-secrets] IMAGE...")
+		return errors.New("usage: trivyscan -advisories DIR [-secrets] IMAGE …")
 	}
 	if err := tdb.Init(*advisories); err != nil {
 		return err
