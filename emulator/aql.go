@@ -18,6 +18,8 @@ const maxAQL = 100_000
 // by modified, offset and limit. JFrog: "Artifactory Query Language".
 type aqlQuery struct {
 	repos, names  []string
+	paths         []*regexp.Regexp // all have to match
+	others        []*regexp.Regexp // none may match
 	modified      span
 	after         bool // the beginning of modified is not included
 	before        bool // nor is its end
@@ -80,12 +82,44 @@ func (q *aqlQuery) condition(field string, raw json.RawMessage) bool {
 			if !q.time(operator, texts[0]) {
 				return false
 			}
-		case field == "type" || field == "path":
+		case field == "path":
+			if !q.path(operator, texts[0]) {
+				return false
+			}
+		case field == "type" && texts[0] == "file":
 		default:
 			return false
 		}
 	}
 	return true
+}
+
+func (q *aqlQuery) path(operator, text string) bool {
+	if operator == "$match" || operator == "$nmatch" {
+		text = strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(text))
+	} else {
+		text = regexp.QuoteMeta(text)
+	}
+	match, err := regexp.Compile("^" + text + "$")
+	switch {
+	case err != nil:
+		return false
+	case operator == "$eq" || operator == "$match":
+		q.paths = append(q.paths, match)
+	case operator == "$ne" || operator == "$nmatch":
+		q.others = append(q.others, match)
+	default:
+		return false
+	}
+	return true
+}
+
+// wants reports whether a file fits the conditions on repository, name and path.
+func (q *aqlQuery) wants(repo, name, path string) bool {
+	inRepo := len(q.repos) == 0 || slices.Contains(q.repos, repo) || repo == artifactoryLocal && slices.Contains(q.repos, artifactoryVirtual)
+	return inRepo && (len(q.names) == 0 || slices.Contains(q.names, name)) &&
+		!slices.ContainsFunc(q.paths, func(m *regexp.Regexp) bool { return !m.MatchString(path) }) &&
+		!slices.ContainsFunc(q.others, func(m *regexp.Regexp) bool { return m.MatchString(path) })
 }
 
 func aqlTexts(operand any) []string {
@@ -142,11 +176,9 @@ func (e *Emulator) aql(w http.ResponseWriter, r *http.Request) {
 		if q.after && x.pushed.Equal(q.modified.from) || q.before && x.pushed.Equal(q.modified.to) {
 			return true
 		}
-		full := q.offset == skipped // content is made only once the offset is behind
-		for _, item := range e.aqlItems(repo, k, x, full) {
+		for _, item := range e.aqlItems(repo, k, x) {
 			for _, key := range []string{artifactoryLocal, artifactoryCache} {
-				if len(q.repos) > 0 && !slices.Contains(q.repos, key) && !(key == artifactoryLocal && slices.Contains(q.repos, artifactoryVirtual)) ||
-					len(q.names) > 0 && !slices.Contains(q.names, item["name"].(string)) {
+				if !q.wants(key, item["name"].(string), item["path"].(string)) {
 					continue
 				}
 				if skipped < q.offset {
@@ -175,7 +207,8 @@ func (e *Emulator) aql(w http.ResponseWriter, r *http.Request) {
 }
 
 // aqlItems returns the files a manifest is stored in: one a tag, and one a member.
-func (e *Emulator) aqlItems(repo int, k key, x entry, full bool) []document {
+// Digests are left out: they are made for what is answered only.
+func (e *Emulator) aqlItems(repo int, k key, x entry) []document {
 	image, name := e.fleet.name(repo), "manifest.json"
 	if e.fleet.isIndex(k) {
 		name = "list.manifest.json"
@@ -187,11 +220,6 @@ func (e *Emulator) aqlItems(repo int, k key, x entry, full bool) []document {
 	}
 	for i := range e.fleet.children(k) {
 		items = append(items, document{"path": image + "/", "name": "manifest.json", "type": "file", "created": at, "modified": at, "of": i})
-	}
-	if full {
-		for _, item := range items {
-			e.aqlFill(item, k)
-		}
 	}
 	return items
 }

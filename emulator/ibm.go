@@ -8,9 +8,6 @@ import (
 
 const ibmGrant = "urn:ibm:params:oauth:grant-type:apikey"
 
-// ibmAccount is the account of the emulated registry.
-const ibmAccount = "emulatedaccount0123456789abcdef0"
-
 // ibm is IBM Cloud Container Registry: its API and registry on one address, IAM on another. IBM: "IBM Cloud Container
 // Registry API", "IAM Identity Services API".
 func (e *Emulator) ibm() surface {
@@ -62,7 +59,7 @@ func (e *Emulator) ibmOnly(next http.HandlerFunc) http.HandlerFunc {
 			writeJSON(w, r, http.StatusUnauthorized, document{"code": "CRG0009E", "message": "You are not authorized to access the specified account.", "request-id": "emulated"})
 			return
 		}
-		if r.Header.Get("Account") != ibmAccount {
+		if r.Header.Get("Account") != e.Login().Account {
 			writeJSON(w, r, http.StatusBadRequest, document{"code": "CRG0008E", "message": "The account in the header is missing or not yours.", "request-id": "emulated"})
 			return
 		}

@@ -21,7 +21,7 @@ type Login struct {
 	Username, Password string // basic: a user, robot, or personal token as password
 	Token              string // API token: Quay OAuth, Artifactory access token, GitLab and GitHub PAT, IBM API key, Kubernetes token
 
-	AccessKeyID, SecretAccessKey, Account, Region, RoleARN, ExternalID string // AWS
+	AccessKeyID, SecretAccessKey, Account, Region, RoleARN, ExternalID string // AWS; IBM has an account too
 
 	TenantID, ClientID, ClientSecret string // Azure
 	ClientCertificate                []byte // Azure: certificate and key in PEM, valid instead of the secret
@@ -90,6 +90,8 @@ func (e *Emulator) complete(l Login) (Login, error) {
 		set(&l.SecretAccessKey, rand.Text()+rand.Text()[:14])
 		set(&l.Account, "123456789012")
 		set(&l.Region, "eu-central-1")
+	case IBM:
+		set(&l.Account, "emulatedaccount0123456789abcdef0")
 	case ACR:
 		set(&l.TenantID, "11111111-2222-3333-4444-555555555555")
 		set(&l.ClientID, "66666666-7777-8888-9999-000000000000")

@@ -21,20 +21,22 @@ type distribution struct {
 	extra func(repo int, doc document) // adds to the list of tags
 
 	noCatalog      bool
-	catalogDefault int  // page size without n; 100
-	catalogMax     int  // largest n of the catalog; 1000
-	refuseLarge    bool // a larger n of the catalog is an error, not cut
-	tagsDefault    int  // page size of tags without n; 0 for all at once
-	tagsMax        int  // largest page of tags; 0 for no bound
-	ignoreN        bool // tags come all at once whatever n says
-	opaque         bool // the next page is named by something no client can make up
+	catalogDefault int                                         // page size without n; 100
+	catalogMax     int                                         // largest n of the catalog; 1000
+	refuseLarge    bool                                        // a larger n of the catalog is an error, not cut
+	tagsDefault    int                                         // page size of tags without n; 0 for all at once
+	tagsMax        int                                         // largest page of tags; 0 for no bound
+	ignoreN        bool                                        // tags come all at once whatever n says
+	opaque         bool                                        // the next page is named by something no client can make up
 	link           func(r *http.Request, target string) string // changes the Link; nil for the relative path
-	noLink         bool // pages end without saying that more follow
+	noLink         bool                                        // pages end without saying that more follow
 }
 
 var registryPath = regexp.MustCompile(`^(.+)/(tags/list|manifests/([^/]+)|blobs/([^/]+)|referrers/([^/]+))$`)
 
-func isRegistryPath(path string) bool { return path == "/v2" || strings.Contains(path, "/v2/") && !strings.Contains(path, "/api/v2") }
+func isRegistryPath(path string) bool {
+	return path == "/v2" || strings.Contains(path, "/v2/") && !strings.Contains(path, "/api/v2")
+}
 
 // ServeHTTP routes below /v2/.
 func (d distribution) ServeHTTP(w http.ResponseWriter, r *http.Request) {

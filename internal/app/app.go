@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -225,8 +226,8 @@ func (a *App) Run(ctx context.Context) error {
 
 // Close gives back what New opened. It may be called more than once.
 func (a *App) Close() {
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		if err := a.closers[i](); err != nil {
+	for _, f := range slices.Backward(a.closers) {
+		if err := f(); err != nil {
 			a.cfg.Log.Warn("close", "err", err)
 		}
 	}

@@ -46,7 +46,7 @@ func (c demoCommand) Run(ctx context.Context, s streams, log *slog.Logger) (err 
 		}
 		defer os.RemoveAll(dir)
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+	say := func(format string, args ...any) { sayf(s.out, format+"\n", args...) }
 
 	say("1. A registry on this machine, with a login.")
 	registry, err := startRegistry(ctx, c.RegistryBinary, dir, demoRegistryUser, demoRegistryPass)
@@ -68,7 +68,7 @@ func (c demoCommand) Run(ctx context.Context, s streams, log *slog.Logger) (err 
 		Listen: c.Listen, Data: dir, AllowLoopback: true, AdminPassword: secret.New(demoPassword), Version: version,
 		Advisories:          []string{registry.host + "/" + samples.AdvisoriesRepository + ":" + samples.AdvisoriesTag},
 		PlainHTTPAdvisories: true, AdvisoryLogin: app.Login{Username: demoRegistryUser, Password: secret.New(demoRegistryPass)},
-		Log: quiet(log),
+		Log: quiet(ctx, log),
 	})
 	if err != nil {
 		return err
@@ -101,14 +101,14 @@ func pushSamples(ctx context.Context, s streams, url string) error {
 	return samples.Push(ctx, url, samples.Options{
 		Username: demoRegistryUser, Password: demoRegistryPass,
 		Progress: func(step samples.Step) {
-			fmt.Fprintf(s.out, "   %2d/%d %-28s %s\n", step.Done, step.Total, step.Name, step.About)
+			sayf(s.out, "   %2d/%d %-28s %s\n", step.Done, step.Total, step.Name, step.About)
 		},
 	})
 }
 
 // quiet keeps the demo's own lines readable: warnings and worse only, unless somebody asked for more.
-func quiet(log *slog.Logger) *slog.Logger {
-	if log.Enabled(context.Background(), slog.LevelDebug) {
+func quiet(ctx context.Context, log *slog.Logger) *slog.Logger {
+	if log.Enabled(ctx, slog.LevelDebug) {
 		return log
 	}
 	return slog.New(levelHandler{log.Handler()})

@@ -31,7 +31,7 @@ func startRegistry(ctx context.Context, binary, dir, user, password string) (*re
 		return nil, tidewaiter.Errorf(tidewaiter.ErrNotFound, "the registry program is missing: %w", err).
 			WithFix("run `make demo`, which builds it, or name one with --registry-binary")
 	}
-	address, err := freePort()
+	address, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func startRegistry(ctx context.Context, binary, dir, user, password string) (*re
 	}
 	var log bytes.Buffer
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cmd := exec.CommandContext(running, path, "serve", config)
+	cmd := exec.CommandContext(running, path, "serve", config) //nolint:gosec // the program the user named
 	cmd.Stdout, cmd.Stderr = &log, &log
 	// Variables that begin with REGISTRY_ would override the settings above.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "REGISTRY_") })
@@ -76,8 +76,8 @@ func startRegistry(ctx context.Context, binary, dir, user, password string) (*re
 }
 
 // freePort returns a loopback address nobody listens on.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -27,7 +27,7 @@ type demoTour struct {
 	timeout  time.Duration
 }
 
-func (t *demoTour) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
+func (t *demoTour) say(format string, args ...any) { sayf(t.out, format+"\n", args...) }
 
 func (t *demoTour) run(ctx context.Context) error {
 	t.say("   %s is up; waiting for the advisories.", t.url)

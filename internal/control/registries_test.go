@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -92,7 +93,7 @@ func TestReplaceIsAllOrNothing(t *testing.T) {
 		bad := draft("b.example", "y", 1)
 		c.bad(bad)
 		err := h.ReplaceRegistries(t.Context(), tidewaiter.OriginPrisma, []*tidewaiter.Registry{draft("c.example", "z", 1), bad}, true)
-		e, ok := err.(*tidewaiter.Error)
+		e, ok := errors.AsType[*tidewaiter.Error](err)
 		if !ok || e.Kind != c.kind || e.Field != c.field {
 			t.Errorf("%s: %#v", name, err)
 		}
