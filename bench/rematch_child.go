@@ -28,7 +28,7 @@ type rematched struct {
 const (
 	memoryImages = 20_000
 	aloneImages  = 200
-	storeImages  = 500
+	storeImages  = 2000
 )
 
 // rematchChild matches fleets on one core: in memory, then from the store.

@@ -18,8 +18,8 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// fromStore judges stored images by one version of the advisories, then by the next, the way the pipeline's jobs do, one
-// after the other.
+// fromStore judges stored images by one version of the advisories, image by image, then by the next with the job that new
+// advisories bring.
 func (out *rematched) fromStore(ctx context.Context, f *fleet, m *engine.Matcher, dir, before, after string) (err error) {
 	db, err := store.Open(ctx, store.Config{URL: filepath.Join(dir, "fleet.db")})
 	if err != nil {
@@ -45,7 +45,13 @@ func (out *rematched) fromStore(ctx context.Context, f *fleet, m *engine.Matcher
 			return err
 		}
 		began := time.Now()
-		if err := judge(ctx, pipeline, images); err != nil {
+		again := scan.RejudgeArgs{Advisories: fmt.Sprint("version ", i)}
+		if i == 0 {
+			err = judge(ctx, pipeline, images)
+		} else {
+			err = work(ctx, pipeline, scan.JobRejudge, again)
+		}
+		if err != nil {
 			return err
 		}
 		out.Store = float64(len(images)) / time.Since(began).Seconds() // the second time counts
@@ -117,22 +123,28 @@ func analysis(name string, packages []*tidewaiter.Package) *tidewaiter.Analysis 
 	return a
 }
 
+// judge does the job of each image that is judged for the first time.
 func judge(ctx context.Context, pipeline *scan.Pipeline, images []int64) error {
-	for _, stage := range pipeline.Stages() {
-		if stage.Kind != scan.JobJudge {
-			continue
-		}
-		for _, id := range images {
-			args, err := json.Marshal(scan.JudgeArgs{ImageID: id})
-			if err != nil {
-				return err
-			}
-			if err := stage.Work(ctx, tidewaiter.JobRun{Kind: stage.Kind, Attempt: 1, MaxAttempts: 1, Args: args}); err != nil {
-				return err
-			}
+	for _, id := range images {
+		if err := work(ctx, pipeline, scan.JobJudge, scan.JudgeArgs{ImageID: id}); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// work does one job of the pipeline.
+func work(ctx context.Context, pipeline *scan.Pipeline, kind tidewaiter.JobKind, arguments any) error {
+	args, err := json.Marshal(arguments)
+	if err != nil {
+		return err
+	}
+	for _, stage := range pipeline.Stages() {
+		if stage.Kind == kind {
+			return stage.Work(ctx, tidewaiter.JobRun{Kind: kind, Attempt: 1, MaxAttempts: 1, Args: args})
+		}
+	}
+	return fmt.Errorf("the pipeline has no job %s", kind)
 }
 
 // findingsIn counts the findings of stored images.

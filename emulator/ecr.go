@@ -17,11 +17,19 @@ func (e *Emulator) ecr() surface {
 		return user == "AWS" && err == nil
 	}})
 	registry.tagsDefault, registry.tagsMax, registry.opaque = 1000, 1000, true
+	if e.o.Public {
+		registry = e.publicRegistry()
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v2/", registry)
+	if e.o.Public {
+		mux.HandleFunc("GET /token/", e.publicToken)
+	}
 	api := http.NewServeMux()
 	api.HandleFunc("POST /{$}", e.awsCall)
 	e.instanceMetadata(api)
-	return surface{registry: registry, api: api, endpoints: map[string]string{
-		"ecr": e.API, "sts": e.API, "imds": e.API, "registry": e.URL,
+	return surface{registry: mux, api: api, endpoints: map[string]string{
+		"ecr": e.API, "ecr-public": e.API, "sts": e.API, "imds": e.API, "registry": e.URL,
 	}}
 }
 
@@ -32,9 +40,13 @@ func (e *Emulator) awsCall(w http.ResponseWriter, r *http.Request) {
 		e.sts(w, r)
 		return
 	}
-	_, action, _ := strings.Cut(target, ".")
-	label(r, e, "ecr:"+action)
-	who, failure := e.verifyAWS(r, "ecr")
+	api, action, _ := strings.Cut(target, ".")
+	service := "ecr"
+	if e.o.Public {
+		service = "ecr-public"
+	}
+	label(r, e, service+":"+action)
+	who, failure := e.verifyAWS(r, service)
 	if failure != nil {
 		awsError(w, r, http.StatusBadRequest, failure.code, failure.message)
 		return
@@ -42,6 +54,11 @@ func (e *Emulator) awsCall(w http.ResponseWriter, r *http.Request) {
 	if e.o.RequireRole && who.role == "" {
 		awsError(w, r, http.StatusBadRequest, "AccessDeniedException", "User: arn:aws:iam::"+e.Login().Account+
 			":user/emulator is not authorized to perform: ecr:"+action)
+		return
+	}
+	// AWS: each of the two registries has an API of its own, though the actions are called the same.
+	if (api == "SpencerFrontendService") != e.o.Public {
+		awsError(w, r, http.StatusBadRequest, "UnknownOperationException", target)
 		return
 	}
 	handler := map[string]func(http.ResponseWriter, *http.Request, ecrInput){
@@ -100,6 +117,12 @@ func (e *Emulator) ecrToken(w http.ResponseWriter, r *http.Request, _ ecrInput) 
 	if !e.o.ClaimedExpiry.IsZero() {
 		expires = e.o.ClaimedExpiry
 	}
+	if e.o.Public {
+		e.ecrAnswer(w, r, document{"authorizationData": document{
+			"authorizationToken": e.publicPassword(life), "expiresAt": float64(expires.UnixMilli()) / 1000,
+		}})
+		return
+	}
 	token := base64.StdEncoding.EncodeToString([]byte("AWS:" + e.issue("ecr", "AWS", nil, life)))
 	e.ecrAnswer(w, r, document{"authorizationData": []document{{
 		"authorizationToken": token, "expiresAt": float64(expires.UnixMilli()) / 1000, "proxyEndpoint": e.URL,
@@ -133,7 +156,7 @@ func (e *Emulator) ecrRepositories(w http.ResponseWriter, r *http.Request, in ec
 		name := e.fleet.name(repo)
 		list = append(list, document{
 			"registryId": l.Account, "repositoryName": name, "repositoryArn": "arn:aws:ecr:" + l.Region + ":" + l.Account + ":repository/" + name,
-			"repositoryUri": e.Host() + "/" + name, "createdAt": float64(e.fleet.original(repo, 0).pushed.Unix()),
+			"repositoryUri": e.Host() + "/" + e.registryName(repo), "createdAt": float64(e.fleet.original(repo, 0).pushed.Unix()),
 			"imageTagMutability": "MUTABLE",
 		})
 	}

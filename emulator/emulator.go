@@ -74,6 +74,8 @@ type Options struct {
 	Anonymous     bool          // OCI: anybody may read
 	Layout        string        // Artifactory: how images are named: "path" (default), "subdomain" or "port"
 	MaxPage       int           // OCI: largest page of the catalog; 1000
+	Public        bool          // ECR: the public registry: its own API, anonymous pulls
+	RedirectBlobs bool          // blobs lie in a store on another address that refuses the registry's credentials
 
 	Limit  *Limit // requests allowed in a time; nil for no limit
 	Listen string // address to listen on; 127.0.0.1:0
@@ -205,6 +207,9 @@ func (e *Emulator) listen(build func(*Emulator) surface) error {
 		return err
 	}
 	s := build(e)
+	if e.o.RedirectBlobs {
+		s.api = e.store(s.api)
+	}
 	if s.api == nil {
 		_ = listeners[1].Close() // nothing has used it
 		e.API = e.URL

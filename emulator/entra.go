@@ -101,16 +101,23 @@ func (e *Emulator) checkAssertion(text, client, audience string) error {
 	e.mu.RUnlock()
 	_, err := jwt.Parse(text, func(t *jwt.Token) (any, error) {
 		short, long := sha1.Sum(certificate.Raw), sha256.Sum256(certificate.Raw)
-		x5t, _ := t.Header["x5t"].(string)
-		x5tLong, _ := t.Header["x5t#S256"].(string)
-		if x5t != base64.RawURLEncoding.EncodeToString(short[:]) && x5t != base64.StdEncoding.EncodeToString(short[:]) &&
-			x5tLong != base64.RawURLEncoding.EncodeToString(long[:]) {
+		if !thumbprint(t.Header["x5t"], short[:]) && !thumbprint(t.Header["x5t#S256"], long[:]) {
 			return nil, errToken
 		}
-		return certificate.PublicKey.(*rsa.PublicKey), nil
+		public, ok := certificate.PublicKey.(*rsa.PublicKey)
+		if !ok {
+			return nil, errToken
+		}
+		return public, nil
 	}, jwt.WithValidMethods([]string{"RS256", "PS256"}), jwt.WithTimeFunc(e.now), jwt.WithExpirationRequired(),
 		jwt.WithIssuer(client), jwt.WithSubject(client), jwt.WithAudience(audience))
 	return err
+}
+
+// thumbprint reports whether a field of a header holds a sum, in either alphabet of base64: libraries differ.
+func thumbprint(field any, sum []byte) bool {
+	text, _ := field.(string)
+	return text == base64.RawURLEncoding.EncodeToString(sum) || text == base64.StdEncoding.EncodeToString(sum)
 }
 
 func entraError(w http.ResponseWriter, r *http.Request, code, description string, number int) {

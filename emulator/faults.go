@@ -3,8 +3,10 @@ package emulator
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -19,7 +21,7 @@ type Fault struct {
 	Status  int           // answer this instead of what was asked for
 	Pause   Pause         // with Status: how the answer says when to come back
 	Wait    time.Duration // with Pause: after how long
-	Header  http.Header   // more headers of that answer
+	Header  http.Header   // headers put in place of the answer's own: another Link, Location or WWW-Authenticate
 	Body    string        // its body; the kind's own error where empty
 	Cut     int64         // drop the connection after so many bytes of the body; negative: before the header
 	Slow    time.Duration // wait so long before each 256 bytes of the body
@@ -87,7 +89,8 @@ func (e *Emulator) observe(next http.Handler) http.Handler {
 		seen := e.record.begin(r, e.now())
 		r = withRequest(r, seen)
 		out := &harmed{ResponseWriter: w, r: r}
-		defer func() { e.record.end(seen, out.status, r.Pattern) }()
+		out.finish = sync.OnceFunc(func() { e.record.end(seen, out.status, out.r.Pattern) })
+		defer out.finish()
 		fault := e.faults.pick(r)
 		if fault != nil {
 			if !sleep(r.Context(), fault.Delay) {
@@ -103,20 +106,19 @@ func (e *Emulator) observe(next http.Handler) http.Handler {
 				e.fail(out, r, *fault)
 				return
 			}
-			out.cut, out.slow, out.corrupt = fault.Cut, fault.Slow, fault.Corrupt
+			out.cut, out.slow, out.corrupt, out.header = fault.Cut, fault.Slow, fault.Corrupt, fault.Header
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 		if e.limit.refuses(e, out, r) {
 			return
 		}
+		out.r = r
 		next.ServeHTTP(out, r)
 	})
 }
 
 func (e *Emulator) fail(w http.ResponseWriter, r *http.Request, f Fault) {
-	for k, v := range f.Header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), f.Header)
 	if f.Pause != "" {
 		e.announce(w, f.Pause, f.Wait)
 	}
@@ -150,12 +152,17 @@ type harmed struct {
 	cut     int64 // bytes left before the connection is dropped; 0 for never
 	slow    time.Duration
 	corrupt bool
+	header  http.Header
+	left    int64  // bytes the announced body has left
+	finish  func() // ends the request's record: before the last byte, since the client's next request may come right after
 }
 
 // WriteHeader notes the status and sends it.
 func (w *harmed) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		maps.Copy(w.Header(), w.header)
+		w.left, _ = strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64)
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -170,7 +177,7 @@ func (w *harmed) Write(b []byte) (int, error) {
 		w.corrupt = false
 	}
 	if w.cut == 0 && w.slow == 0 {
-		return w.ResponseWriter.Write(b)
+		return w.pass(b)
 	}
 	done := 0
 	for done < len(b) {
@@ -181,7 +188,7 @@ func (w *harmed) Write(b []byte) (int, error) {
 		if !sleep(w.r.Context(), w.slow) {
 			return done, w.r.Context().Err()
 		}
-		n, err := w.ResponseWriter.Write(piece)
+		n, err := w.pass(piece)
 		done += n
 		if err != nil {
 			return done, err
@@ -196,6 +203,16 @@ func (w *harmed) Write(b []byte) (int, error) {
 		}
 	}
 	return done, nil
+}
+
+// pass writes to the client.
+func (w *harmed) pass(b []byte) (int, error) {
+	if w.left > 0 {
+		if w.left -= int64(len(b)); w.left <= 0 {
+			w.finish()
+		}
+	}
+	return w.ResponseWriter.Write(b)
 }
 
 // Unwrap gives access to the connection.

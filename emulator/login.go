@@ -89,6 +89,9 @@ func (e *Emulator) complete(l Login) (Login, error) {
 		set(&l.AccessKeyID, "AKIA"+rand.Text()[:16])
 		set(&l.SecretAccessKey, rand.Text()+rand.Text()[:14])
 		set(&l.Account, "123456789012")
+		if e.o.Public {
+			set(&l.Region, "us-east-1") // AWS: the public registry's API is in this region only
+		}
 		set(&l.Region, "eu-central-1")
 	case IBM:
 		set(&l.Account, "emulatedaccount0123456789abcdef0")

@@ -10,6 +10,8 @@ func (e *Emulator) registryPrefix() string {
 		return l.Project + "/"
 	case e.o.Kind == OCIR:
 		return l.TenancyNamespace + "/"
+	case e.o.Kind == ECR && e.o.Public:
+		return publicAlias + "/"
 	case e.o.Kind == Artifactory && e.o.Layout == "path":
 		return artifactoryLocal + "/"
 	}

@@ -233,6 +233,15 @@ func (d distribution) blob(w http.ResponseWriter, r *http.Request, repo int, dig
 		registryError(w, r, http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry")
 		return
 	}
+	if d.e.o.RedirectBlobs {
+		http.Redirect(w, r, d.e.storeURL(repo, digest), http.StatusTemporaryRedirect)
+		return
+	}
+	writeBlob(w, r, digest, b)
+}
+
+// writeBlob answers with a blob, or with the part of it a Range header asks for.
+func writeBlob(w http.ResponseWriter, r *http.Request, digest string, b []byte) {
 	w.Header().Set("Docker-Content-Digest", digest)
 	w.Header().Set("Accept-Ranges", "bytes")
 	var from, to int

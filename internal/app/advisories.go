@@ -43,6 +43,12 @@ func (a *App) adopt(dir string, adv tidewaiter.Advisories) error {
 	})
 }
 
+// UpdateAdvisories looks for newer advisories now and takes them into use; the fleet follows in the background.
+func (a *App) UpdateAdvisories(ctx context.Context) error {
+	_, err := a.advisories.Update(ctx, true)
+	return err
+}
+
 func (a *App) advisoryState() control.AdvisoryState {
 	s := a.advisories.State()
 	out := control.AdvisoryState{Current: s.Current, CheckedAt: s.LastAttempt}

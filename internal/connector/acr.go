@@ -54,11 +54,19 @@ func openACR(o *opening) (*connection, error) {
 		return nil, err
 	}
 	token := keep(o.client.Now, func(ctx context.Context) (oci.Credential, time.Time, error) {
-		aad, err := identity(ctx)
+		aad, err := identity(ctx, false)
 		if err != nil {
 			return oci.Credential{}, time.Time{}, err
 		}
-		return exchangeForACR(ctx, a, o.address().Host, o.setting("tenantId"), aad)
+		cred, expires, err := exchangeForACR(ctx, a, o.address().Host, o.setting("tenantId"), aad)
+		if tidewaiter.KindOf(err) != tidewaiter.ErrAuth {
+			return cred, expires, err
+		}
+		fresh, fail := identity(ctx, true) // the token was kept from before, and may have been revoked
+		if fail != nil || fresh == aad {
+			return cred, expires, err
+		}
+		return exchangeForACR(ctx, a, o.address().Host, o.setting("tenantId"), fresh)
 	})
 	conn.endpoint.Auth = func(ctx context.Context, _ string) (oci.Credential, error) { return token.get(ctx) }
 	conn.endpoint.Refused = token.drop

@@ -22,8 +22,9 @@ const acrScope = "https://containerregistry.azure.net/.default"
 // signedAlready is the login of a request whose body holds the credential, so that a refusal is worded as one.
 func signedAlready(context.Context, *http.Request) error { return nil }
 
-// azureIdentity returns what gets tokens of Entra ID for a service principal or a managed identity.
-func (o *opening) azureIdentity() (func(context.Context) (string, error), error) {
+// azureIdentity returns what gets tokens of Entra ID for a service principal or a managed identity. They are kept until they
+// expire, unless a fresh one is asked for.
+func (o *opening) azureIdentity() (func(ctx context.Context, fresh bool) (string, error), error) {
 	options, err := o.azureClient()
 	if err != nil {
 		return nil, err
@@ -32,7 +33,14 @@ func (o *opening) azureIdentity() (func(context.Context) (string, error), error)
 	if err != nil {
 		return nil, tidewaiter.Invalid("credential", "the azure credential cannot be used: %s", oci.CleanText(firstLine(err), 200))
 	}
-	return func(ctx context.Context) (string, error) {
+	return func(ctx context.Context, fresh bool) (string, error) {
+		source := source
+		if fresh { // the SDK has no other way past what it keeps
+			var err error
+			if source, err = o.azureCredential(options); err != nil {
+				return "", err
+			}
+		}
 		token, err := source.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{acrScope}})
 		if err != nil {
 			return "", azureLoginError(err, o.client, o.secret.Reveal())

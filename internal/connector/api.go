@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 
 const (
 	maxAnswer  = 32 << 20
+	maxStream  = 1 << 30
 	maxRefusal = 64 << 10
 	// answerTime bounds one request, from asking to the last byte of the answer.
 	answerTime = 10 * time.Minute
@@ -81,10 +83,64 @@ func (a *api) get(ctx context.Context, path string, query url.Values, into any) 
 	return a.do(ctx, request{path: path, query: query.Encode()}, into)
 }
 
-// do sends a request and reads the JSON of a 2xx into a value; nil reads nothing. Any other answer is an error.
+// do sends a request and reads the JSON of a 2xx into a value, at most 32 MiB. Any other answer is an error.
 func (a *api) do(ctx context.Context, q request, into any) (http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
+	resp, err := a.answer(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, a.cut(ctx, err)
+	case len(body) > maxAnswer:
+		return nil, tidewaiter.Errorf(tidewaiter.ErrTooLarge, "%s answers more than %d MiB at once", a.base.Host, maxAnswer>>20)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return nil, oci.Undecodable(body, err)
+	}
+	return resp.Header, nil
+}
+
+// stream sends a request and lets read take the answer apart as it comes, up to 1 GiB: for lists without pages.
+func (a *api) stream(ctx context.Context, q request, read func(*json.Decoder) error) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	resp, err := a.answer(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body := &io.LimitedReader{R: resp.Body, N: maxStream}
+	err = read(json.NewDecoder(body))
+	if _, syntax := errors.AsType[*json.SyntaxError](err); syntax {
+		return oci.Undecodable(nil, err)
+	}
+	if _, kind := errors.AsType[*json.UnmarshalTypeError](err); kind {
+		return tidewaiter.Errorf(tidewaiter.ErrMalformed, "%s answers something else than a list", a.base.Host)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case body.N <= 0:
+		return tidewaiter.Errorf(tidewaiter.ErrTooLarge, "%s answers more than %d MiB at once", a.base.Host, maxStream>>20)
+	}
+	return a.cut(ctx, err)
+}
+
+// cut gives the error of a body that ended too soon its meaning.
+func (a *api) cut(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return oci.NetError(err, a.base.Host)
+}
+
+// answer sends a request and returns a 2xx. After a 401 it tries once more, should login have something new.
+func (a *api) answer(ctx context.Context, q request) (*http.Response, error) {
 	resp, err := a.send(ctx, q)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized && a.refused != nil {
 		resp.Body.Close()
@@ -97,23 +153,7 @@ func (a *api) do(ctx context.Context, q request, into any) (http.Header, error) 
 	if resp.StatusCode/100 != 2 {
 		return nil, a.refusal(resp)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return nil, oci.NetError(err, a.base.Host)
-	case len(body) > maxAnswer:
-		return nil, tidewaiter.Errorf(tidewaiter.ErrTooLarge, "%s answers more than %d MiB at once", a.base.Host, maxAnswer>>20)
-	case into == nil:
-		return resp.Header, nil
-	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return nil, oci.Undecodable(body, err)
-	}
-	return resp.Header, nil
+	return resp, nil
 }
 
 func (a *api) send(ctx context.Context, q request) (*http.Response, error) {
@@ -128,10 +168,7 @@ func (a *api) send(ctx context.Context, q request) (*http.Response, error) {
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return nil, oci.NetError(err, a.base.Host)
+		return nil, a.cut(ctx, err)
 	}
 	return resp, nil
 }

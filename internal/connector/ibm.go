@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -88,11 +89,25 @@ type ibmImage struct {
 	Created looseTime           `json:"Created"`
 }
 
-func (i *ibm) images(ctx context.Context, query url.Values) (images []ibmImage, err error) {
+// images reads the account's images one after the other: the answer has no pages and may be long.
+func (i *ibm) images(ctx context.Context, query url.Values, each func(*ibmImage)) error {
 	query.Set("includeIBM", "false")
 	query.Set("includeManifestLists", "true")
-	_, err = i.api.do(ctx, request{path: "/api/v1/images", query: query.Encode(), header: http.Header{"Account": {i.account}}}, &images)
-	return images, err
+	q := request{path: "/api/v1/images", query: query.Encode(), header: http.Header{"Account": {i.account}}}
+	return i.api.stream(ctx, q, func(dec *json.Decoder) error {
+		if _, err := dec.Token(); err != nil {
+			return err
+		}
+		for dec.More() {
+			var image ibmImage
+			if err := dec.Decode(&image); err != nil {
+				return err
+			}
+			each(&image)
+		}
+		_, err := dec.Token() // the closing bracket: without it the answer was cut
+		return err
+	})
 }
 
 func (i *ibm) repositories(ctx context.Context, cursor string) ([]string, string, error) {
@@ -103,13 +118,9 @@ func (i *ibm) repositories(ctx context.Context, cursor string) ([]string, string
 	if len(i.namespaces) == 1 {
 		query.Set("namespace", i.namespaces[0])
 	}
-	images, err := i.images(ctx, query)
-	if err != nil {
-		return nil, "", err
-	}
 	seen := map[string]bool{}
 	var names []string
-	for _, image := range images {
+	err := i.images(ctx, query, func(image *ibmImage) {
 		for _, address := range image.addresses() {
 			name := afterHost(address)
 			namespace, _, _ := strings.Cut(name, "/")
@@ -118,8 +129,8 @@ func (i *ibm) repositories(ctx context.Context, cursor string) ([]string, string
 				names = append(names, name)
 			}
 		}
-	}
-	return names, "", nil
+	})
+	return names, "", err
 }
 
 // addresses returns everything the image is called, tags first.
@@ -135,13 +146,9 @@ func (i *ibm) tags(ctx context.Context, repository, cursor string) ([]tidewaiter
 	if cursor != "" {
 		return nil, "", badCursor()
 	}
-	images, err := i.images(ctx, url.Values{"repository": {repository}})
-	if err != nil {
-		return nil, "", err
-	}
-	var tags []tidewaiter.ListedTag
 	seen := map[string]bool{}
-	for _, image := range images {
+	var tags []tidewaiter.ListedTag
+	err := i.images(ctx, url.Values{"repository": {repository}}, func(image *ibmImage) {
 		for _, address := range image.addresses() {
 			tag := address[strings.LastIndexByte(address, ':')+1:]
 			if afterHost(address) != repository || !oci.IsTag(tag) || seen[tag] {
@@ -150,8 +157,8 @@ func (i *ibm) tags(ctx context.Context, repository, cursor string) ([]tidewaiter
 			seen[tag] = true
 			tags = append(tags, tidewaiter.ListedTag{Name: tag, Digest: image.digest(address), UpdatedAt: image.Created.Time})
 		}
-	}
-	return tags, "", nil
+	})
+	return tags, "", err
 }
 
 // digest returns the digest one of the image's addresses has.

@@ -89,10 +89,8 @@ type connection struct {
 // kinds returns every kind, in the order to show them.
 func kinds() []kind {
 	return []kind{
-		distributionKind(), dockerHubKind(), ecrKind(),
-		// Add each kind here when its file compiles, so that the rest of the tree builds meanwhile: acrKind(), garKind(),
-		// artifactoryKind(), nexusKind(), quayKind(), harborKind(), gitLabKind(), ghcrKind(), openShiftKind(), dtrKind(),
-		// ibmKind(), ocirKind().
+		distributionKind(), dockerHubKind(), ecrKind(), acrKind(), garKind(), artifactoryKind(), nexusKind(), quayKind(),
+		harborKind(), gitLabKind(), ghcrKind(), openShiftKind(), dtrKind(), ibmKind(), ocirKind(),
 	}
 }
 

@@ -113,7 +113,7 @@ func (s *openShift) repositories(ctx context.Context, cursor string) ([]string, 
 }
 
 func (s *openShift) page(ctx context.Context, path, cursor string) ([]string, string, error) {
-	query := url.Values{"limit": {"500"}}
+	query := url.Values{"limit": {"100"}}
 	if cursor != "" {
 		query.Set("continue", cursor)
 	}
@@ -123,7 +123,9 @@ func (s *openShift) page(ctx context.Context, path, cursor string) ([]string, st
 		} `json:"metadata"`
 		Items []imageStream `json:"items"`
 	}
-	if _, err := s.api.get(ctx, path, query, &page); err != nil {
+	// Names are enough here; an API server that cannot leave out the rest sends whole image streams.
+	accept := http.Header{"Accept": {"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"}}
+	if _, err := s.api.do(ctx, request{path: path, query: query.Encode(), header: accept}, &page); err != nil {
 		return nil, "", expired(err, cursor)
 	}
 	names := make([]string, len(page.Items))

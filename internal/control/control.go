@@ -28,6 +28,10 @@ type Inventory interface {
 	CredentialUsages(ctx context.Context, id string) ([]*tidewaiter.Registry, error)
 	Scan(ctx context.Context, id string) (*tidewaiter.Scan, error)
 	Scans(ctx context.Context, f store.ScanFilter) ([]*tidewaiter.Scan, string, error)
+	ScansByID(ctx context.Context, ids []string) (map[string]*tidewaiter.Scan, error)
+	Plan(ctx context.Context, id string) (*tidewaiter.Plan, error)
+	Plans(ctx context.Context, registryID string) ([]*tidewaiter.Plan, error)
+	ScheduleCounts(ctx context.Context, registryIDs []string) (map[string][]store.ScheduleCount, error)
 	LatestScans(ctx context.Context, registryIDs []string) (map[string]store.LatestScan, error)
 	Results(ctx context.Context, f store.ResultFilter) ([]store.Row, string, error)
 	CountResults(ctx context.Context, f store.ResultFilter) (int, error)
@@ -53,6 +57,7 @@ type (
 	ImageRow           = store.ImageRow
 	Totals             = store.Totals
 	LatestScan         = store.LatestScan
+	ScheduleCount      = store.ScheduleCount
 	RegistryRepository = store.RegistryRepository
 )
 

@@ -25,10 +25,13 @@ type ScanRequest struct {
 	Force    bool
 	Scope    *tidewaiter.Scope  // nil takes the registry's own
 	Target   *tidewaiter.Target // nil scans everything in scope
+	Name     string             // may be empty
+
+	scheduleID string
 }
 
-// StartScan puts a scan of a registry on the queue and returns it. When one without a target is on its way already, that
-// one is returned instead.
+// StartScan puts a scan of a registry on the queue and returns it. When one of all of it is on its way already, that one is
+// returned instead, unless the request has a name of its own: then it runs beside that one, which alone decides what is gone.
 func (c *Control) StartScan(ctx context.Context, registryID string, req ScanRequest) (*tidewaiter.Scan, error) {
 	var scan *tidewaiter.Scan
 	err := c.store.Update(ctx, func(tx *store.Tx) error {
@@ -36,17 +39,19 @@ func (c *Control) StartScan(ctx context.Context, registryID string, req ScanRequ
 		if err != nil {
 			return err
 		}
+		beside := false
 		if req.Target == nil && req.Scope == nil {
 			running, err := tx.UnfinishedScan(ctx, registryID)
 			if err != nil {
 				return err
 			}
-			if running != nil {
+			if beside = running != nil; beside && req.Name == "" {
 				scan = running
 				return nil
 			}
 		}
 		scan = c.newScan(r, req)
+		scan.Partial = scan.Partial || beside
 		if err := c.insertScans(ctx, tx, []*tidewaiter.Scan{scan}); err != nil {
 			return err
 		}
@@ -125,10 +130,11 @@ func (c *Control) startScans(ctx context.Context, tx *store.Tx, rs []*tidewaiter
 func (c *Control) newScan(r *tidewaiter.Registry, req ScanRequest) *tidewaiter.Scan {
 	s := &tidewaiter.Scan{
 		ID: c.newID(), RegistryID: r.ID, State: tidewaiter.ScanQueued, Lane: req.Lane, OnDemand: req.OnDemand,
-		Force: req.Force, Scope: r.Scope, Target: req.Target, CreatedAt: c.now(), UpdatedAt: c.now(),
+		Force: req.Force, Scope: r.Scope, Target: req.Target, Name: req.Name, ScheduleID: req.scheduleID,
+		CreatedAt: c.now(), UpdatedAt: c.now(),
 	}
 	if req.Scope != nil {
-		s.Scope = *req.Scope
+		s.Scope, s.Partial = *req.Scope, digestOf(*req.Scope) != digestOf(r.Scope)
 	}
 	return s
 }

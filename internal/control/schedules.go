@@ -18,49 +18,66 @@ const (
 // scheduleLock is taken by whoever starts due scans, as origins are by whoever replaces registries.
 const scheduleLock tidewaiter.Origin = "schedule"
 
-// StartDue starts the regular scans that are due and returns how many: those of registries with a schedule, counted from
-// when the last scan of everything was asked for, or from when the registry was declared. A registry whose scan is still on
-// its way has its turn when that is over. However many servers ask at the same time, a due scan starts once.
+// StartDue starts the scans that are due and returns how many: those of registries with a schedule, counted from when the
+// last scan of everything was asked for, or from when the registry was declared; and those of plans, at their own times. What
+// is still on its way has its turn when that is over. However many servers ask at the same time, a due scan starts once.
 func (c *Control) StartDue(ctx context.Context) (started int, err error) {
+	// Mostly nothing is due: that is found out without keeping writers waiting.
+	if due, plans, err := c.due(ctx, c.store.Reader); err != nil || len(due)+len(plans) == 0 {
+		return 0, err
+	}
 	err = c.store.Update(ctx, func(tx *store.Tx) error {
 		started = 0
 		if err := tx.LockOrigin(ctx, scheduleLock); err != nil {
 			return err
 		}
-		due, err := c.due(ctx, tx)
-		if err != nil || len(due) == 0 {
+		due, plans, err := c.due(ctx, tx.Reader)
+		if err != nil {
 			return err
 		}
-		started = len(due)
 		if err := c.startScans(ctx, tx, due, ScanRequest{Lane: tidewaiter.LaneFresh}); err != nil {
 			return err
 		}
-		return c.audit(ctx, tx, "scan.schedule", "", strconv.Itoa(started)+" registries")
+		planned, err := c.startPlans(ctx, tx, plans)
+		if started = len(due) + planned; err != nil || started == 0 {
+			return err
+		}
+		return c.audit(ctx, tx, "scan.schedule", "", strconv.Itoa(started)+" scans")
 	})
 	return started, err
 }
 
-func (c *Control) due(ctx context.Context, tx *store.Tx) ([]*tidewaiter.Registry, error) {
-	scheduled, err := tx.RegistriesWithSchedule(ctx)
+// due returns the registries and the plans that are due.
+func (c *Control) due(ctx context.Context, r *store.Reader) ([]*tidewaiter.Registry, []*tidewaiter.Plan, error) {
+	registries, err := c.dueRegistries(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	plans, err := r.DuePlans(ctx, c.now())
+	return registries, plans, err
+}
+
+func (c *Control) dueRegistries(ctx context.Context, r *store.Reader) ([]*tidewaiter.Registry, error) {
+	scheduled, err := r.RegistriesWithSchedule(ctx)
 	if err != nil || len(scheduled) == 0 {
 		return nil, err
 	}
-	last, err := tx.LastStarts(ctx)
+	last, err := r.LastStarts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	busy, err := tx.UnfinishedScans(ctx)
+	busy, err := r.UnfinishedScans(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var due []*tidewaiter.Registry
-	for _, r := range scheduled {
-		from := r.CreatedAt
-		if at, scanned := last[r.ID]; scanned {
+	for _, reg := range scheduled {
+		from := reg.CreatedAt
+		if at, scanned := last[reg.ID]; scanned {
 			from = at
 		}
-		if next := r.Schedule.Next(from); !next.IsZero() && !next.After(c.now()) && !busy[r.ID] {
-			due = append(due, r)
+		if next := reg.Schedule.Next(from); !next.IsZero() && !next.After(c.now()) && !busy[reg.ID] {
+			due = append(due, reg)
 		}
 	}
 	return due, nil
@@ -120,7 +137,7 @@ func (c *Control) retention(ctx context.Context) (time.Duration, error) {
 func (c *Control) WorkSchedule(ctx context.Context, _ tidewaiter.JobRun) error {
 	n, err := c.StartDue(ctx)
 	if n > 0 {
-		c.log.Info("scheduled scans started", "registries", n)
+		c.log.Info("scheduled scans started", "scans", n)
 	}
 	return err
 }

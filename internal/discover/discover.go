@@ -233,7 +233,7 @@ func (l *listing) end(ctx context.Context) error {
 		if len(l.failed) > 0 {
 			return l.close(ctx, tx, scan, fmt.Errorf("the listing is incomplete, so nothing was taken away: %w", l.failed[0]))
 		}
-		if scan.Complete = scan.Target == nil; scan.Complete {
+		if scan.Complete = scan.Target == nil && !scan.Partial; scan.Complete {
 			if _, err := tx.ConcludeListing(ctx, l.registry.ID, scan.ID, l.Now()); err != nil {
 				return err
 			}

@@ -54,13 +54,16 @@ func (l *listing) repositories(ctx context.Context) error {
 
 // record stores a page of repositories with what the scope says of each, and how far the list was read.
 func (l *listing) record(ctx context.Context, names []string, at checkpoint) error {
-	decisions := make([]store.RepositoryDecision, len(names))
+	var decisions []store.RepositoryDecision
 	included := 0
-	for i, name := range names {
-		decisions[i] = store.RepositoryDecision{Name: name, Decision: l.scan.Scope.Repository(name)}
-		if decisions[i].Decision.Included {
+	for _, name := range names {
+		decision := l.scan.Scope.Repository(name)
+		if decision.Included {
 			included++
+		} else if l.scan.Partial {
+			continue // what this scan passes over says nothing about the registry's own scope
 		}
+		decisions = append(decisions, store.RepositoryDecision{Name: name, Decision: decision})
 	}
 	text, err := json.Marshal(at)
 	if err != nil {

@@ -100,7 +100,7 @@ var credentialTypes = []struct {
 	{"certificate", tidewaiter.CredentialCertificate, false, false},
 }
 
-const knownCredentialTypes = "one of basic, aws, azure, gcp, ibmCloud, oci, apiToken, gitlabToken, dtr, kubeconfig, certificate"
+const knownTypes = "one of basic, aws, azure, gcp, ibmCloud, oci, apiToken, gitlabToken, dtr, kubeconfig, certificate"
 
 // domain translates what was sent. plain is the new secret; nil when the stored one stays.
 func (c *sentCredential) domain() (cred *tidewaiter.Credential, plain *secret.Value, err error) {
@@ -116,7 +116,7 @@ func (c *sentCredential) domain() (cred *tidewaiter.Credential, plain *secret.Va
 		}
 	}
 	if cred.Kind == "" {
-		return nil, nil, tidewaiter.Invalid("type", "unknown credential type %q", cut(c.Type, 40)).WithFix(knownCredentialTypes)
+		return nil, nil, tidewaiter.Invalid("type", "unknown credential type %q", cut(c.Type, 40)).WithFix(knownTypes)
 	}
 	if text := c.Secret.Plain + c.APIToken.Plain; text != "" { // check: at most one of them is there
 		v := secret.New(azureSecret(cred, text))

@@ -48,8 +48,9 @@ func (r *shownResult) cves() (out []string) {
 	return out
 }
 
-func TestBaseImages(t *testing.T) {
-	c := filled(t)
+func TestBaseImages(t *testing.T) { onBoth(t, baseImages) }
+
+func baseImages(t *testing.T, c *console) {
 	all := c.result("")
 	if all.BaseImage != "r.example.com/toolbox/base:12" || !all.History[0].BaseLayer || all.History[len(all.History)-1].BaseLayer {
 		t.Errorf("base image %q, history %+v", all.BaseImage, all.History)
@@ -78,8 +79,9 @@ func TestBaseImages(t *testing.T) {
 	}
 }
 
-func TestTagsAreShownAndMakeExceptions(t *testing.T) {
-	c := filled(t)
+func TestTagsAreShownAndMakeExceptions(t *testing.T) { onBoth(t, tagsAreShownAndMakeExceptions) }
+
+func tagsAreShownAndMakeExceptions(t *testing.T, c *console) {
 	tagsOf := func(cve string) (out []string) {
 		for _, v := range c.result("").Vulnerabilities {
 			if v.CVE == cve {
@@ -152,8 +154,9 @@ func TestChangesHaveImagesJudgedAgain(t *testing.T) {
 	}
 }
 
-func TestImpactedIsWhatTheRuleDecidesOn(t *testing.T) {
-	c := filled(t)
+func TestImpactedIsWhatTheRuleDecidesOn(t *testing.T) { onBoth(t, impactedIsWhatTheRuleDecidesOn) }
+
+func impactedIsWhatTheRuleDecidesOn(t *testing.T, c *console) {
 	c.ok("PUT", "/policies/vulnerability/images", `{"rules":[{"name":"off","disabled":true,"collections":[{"name":"All"}]},
 		{"name":"blue","collections":[{"name":"blue"}]},{"name":"all","collections":[{"name":"All"}]}]}`)
 	for rule, want := range map[string][]string{
@@ -183,8 +186,9 @@ func TestAllComplianceShowsWhatPassed(t *testing.T) {
 	}
 }
 
-func TestStatistics(t *testing.T) {
-	c := filled(t)
+func TestStatistics(t *testing.T) { onBoth(t, statistics) }
+
+func statistics(t *testing.T, c *console) {
 	type stats struct {
 		RegistryImages struct {
 			Count           int

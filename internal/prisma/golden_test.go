@@ -48,7 +48,11 @@ func golden(t *testing.T, name string, a answer) {
 // filled is a console that has something of everything.
 func filled(t *testing.T) *console {
 	t.Helper()
-	c := start(t)
+	return fill(start(t))
+}
+
+func fill(c *console) *console {
+	c.Helper()
 	c.ok("POST", "/credentials", `{"_id":"robot","type":"basic","accountID":"u","description":"d","secret":{"plain":"p"}}`)
 	c.ok("POST", "/credentials", `{"_id":"cloud","type":"azure","azureSPInfo":{"clientId":"c","tenantId":"t"},"secret":{"plain":"p"}}`)
 	c.ok("POST", "/collections", `{"name":"blue","images":["r.example.com/team/*"],"labels":["team:blue"],"color":"#AD3C21","description":"d"}`)

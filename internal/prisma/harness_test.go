@@ -24,6 +24,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/prisma"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/store"
+	"github.com/tidewaiter/tidewaiter/internal/testkit"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -72,10 +73,16 @@ func startOn(t *testing.T, database string) *console {
 	for name, role := range map[string]tidewaiter.Role{"admin": tidewaiter.RoleAdmin, "auditor": tidewaiter.RoleAuditor, "ci": tidewaiter.RoleCI} {
 		c.must(service.CreateUser(t.Context(), name, role, password))
 	}
-	server := httptest.NewServer(prisma.New(prisma.Config{Control: c.control, Auth: service, Log: log, Now: c.clock.Now, Version: "32.07.100"}))
+	server := httptest.NewServer(prisma.New(prisma.Config{Control: c.control, Auth: service, Log: log, Now: c.clock.Now, Version: "1.2.3"}))
 	t.Cleanup(server.Close)
 	c.url = server.URL
 	return c
+}
+
+// onBoth runs a test on a filled console over SQLite and over PostgreSQL.
+func onBoth(t *testing.T, f func(t *testing.T, c *console)) {
+	t.Run("sqlite", func(t *testing.T) { f(t, filled(t)) })
+	t.Run("postgres", func(t *testing.T) { f(t, fill(startOn(t, testkit.Postgres(t)))) })
 }
 
 func (c *console) must(err error) {

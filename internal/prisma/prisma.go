@@ -23,13 +23,16 @@ type Config struct {
 	Auth    *auth.Service
 	Log     *slog.Logger
 	Now     func() time.Time
-	Version string // the console version to answer with, such as "32.07.100"; clients read its first two numbers
+	Version string // of this program, for the documents it makes
 }
+
+// ConsoleVersion is the version of the vendor's console this API answers as. Clients read its first two numbers.
+const ConsoleVersion = "32.07.100"
 
 // New returns a handler for every path below /api/. Prisma: /api/v1 is the newest version, /api/vNN.NN a certain one;
 // here all are the same.
 func New(c Config) http.Handler {
-	s := &server{control: c.Control, auth: c.Auth, log: c.Log, now: c.Now, version: c.Version, told: map[string]time.Time{}}
+	s := &server{control: c.Control, auth: c.Auth, log: c.Log, now: c.Now, version: ConsoleVersion, program: c.Version, told: map[string]time.Time{}}
 	s.vulnStats.now, s.compStats.now = c.Now, c.Now
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
@@ -45,7 +48,8 @@ type server struct {
 	auth    *auth.Service
 	log     *slog.Logger
 	now     func() time.Time
-	version string
+	version string // of the console
+	program string // of this program
 
 	seeded atomic.Bool // the built-in credential is known to be stored
 

@@ -4,6 +4,7 @@ package prisma_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -201,9 +202,7 @@ func TestRule09NothingTheCallerDidNotSendBecomesVisible(t *testing.T) {
 	for i, spec := range c.specs() {
 		want := map[string]any{"os": "", "scanners": 0.0, "cap": 0.0, "collections": []any{}, "tag": "", "namespace": "", "repository": "",
 			"versionPattern": "", "credentialID": "", "harborDeploymentSecurity": false}
-		for name, value := range fields(t, sent[i]) {
-			want[name] = value
-		}
+		maps.Copy(want, fields(t, sent[i]))
 		for name, value := range want {
 			if diff := cmp.Diff(value, spec[name]); diff != "" {
 				t.Errorf("%s of %d: %s", name, i, diff)

@@ -49,7 +49,7 @@ func (s *server) downloadSBOM(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var body bytes.Buffer
-	if err := format.write(&body, result, report.Options{Reference: rows[0].Tag.Reference(), Now: s.now(), Version: s.version}); err != nil {
+	if err := format.write(&body, result, report.Options{Reference: rows[0].Tag.Reference(), Now: s.now(), Version: s.program}); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", format.contentType)

@@ -248,3 +248,26 @@ func TestScanSettings(t *testing.T) {
 		t.Errorf("switched off, and still scanned every %v", list[0].Schedule.Every)
 	}
 }
+
+// TestScanOfOneImageIsNotTheSpecificationsScan: what a specification's status speaks of is the scan of all it covers.
+func TestScanOfOneImageIsNotTheSpecificationsScan(t *testing.T) {
+	c := start(t)
+	declareTwo(c)
+	c.ok("POST", "/registry/scan", `{"onDemandScan":true,"tag":{"registry":"r.example.com","repo":"team/app","tag":"v1"}}`)
+	if spec := c.specs()[0]; spec["scanStatus"] != "" || spec["lastScanStatus"] != "" {
+		t.Errorf("while one image is scanned: %v, last %v", spec["scanStatus"], spec["lastScanStatus"])
+	}
+	c.endScan(c.specs()[0]["id"].(string), "no such tag")
+	if spec := c.specs()[0]; spec["lastScanStatus"] != "" || spec["scanError"] != "" {
+		t.Errorf("after it failed: %v, %v", spec["lastScanStatus"], spec["scanError"])
+	}
+}
+
+// TestRetentionFollowsTheSettings: the days go where the removal looks for them.
+func TestRetentionFollowsTheSettings(t *testing.T) {
+	c := start(t)
+	c.ok("POST", "/settings/scan", `{"registryScanRetentionDays":9}`)
+	if days, err := c.control.Setting(t.Context(), control.SettingRetentionDays); err != nil || days != "9" {
+		t.Errorf("retention: %q, %v", days, err)
+	}
+}

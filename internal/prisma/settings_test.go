@@ -173,18 +173,18 @@ func TestPostAppends(t *testing.T) {
 
 func TestSuffixesStay(t *testing.T) {
 	c := start(t)
-	type settings struct{ WebhookUrlSuffix, HarborScannerUrlSuffix string }
+	type settings struct{ WebhookURLSuffix, HarborScannerURLSuffix string }
 	one := get[settings](c, "/settings/registry")
 	c.ok("PUT", "/settings/registry", `{"webhookUrlSuffix":"mine","harborScannerUrlSuffix":"mine","specifications":[]}`)
 	if two := get[settings](c, "/settings/registry"); one != two {
 		t.Errorf("suffixes changed from %v to %v", one, two)
 	}
-	for _, s := range []string{one.WebhookUrlSuffix, one.HarborScannerUrlSuffix} {
+	for _, s := range []string{one.WebhookURLSuffix, one.HarborScannerURLSuffix} {
 		if len(s) != 28 || strings.ContainsAny(s, "/+") || !strings.HasSuffix(s, "=") {
 			t.Errorf("%q is not 20 bytes in URL-safe base64", s)
 		}
 	}
-	if one.WebhookUrlSuffix == one.HarborScannerUrlSuffix {
+	if one.WebhookURLSuffix == one.HarborScannerURLSuffix {
 		t.Error("both suffixes are the same")
 	}
 }
@@ -278,4 +278,22 @@ func TestSpecificationMeaning(t *testing.T) {
 func quoted(s string) string {
 	b, _ := json.Marshal(s)
 	return string(b)
+}
+
+// TestSettingsOfAKindReachTheRegistry: what only one kind of registry knows is there for whoever connects to it.
+func TestSettingsOfAKindReachTheRegistry(t *testing.T) {
+	for sent, want := range map[string]map[string]string{
+		`"version":"gitlab","gitlabRegistrySpec":{"userID":"7","projectIDs":["1","2"],"groupIDs":["3"],"excludedGroupIDs":["4"],"apiDomainName":"gitlab.example.com"}`: {
+			"userID": "7", "projectIDs": "1,2", "groupIDs": "3", "excludedGroupIDs": "4", "apiDomainName": "gitlab.example.com"},
+		`"version":"jfrog","jfrogRepoTypes":["local","virtual"]`:                   {"repoTypes": "local,virtual"},
+		`"version":"harbor","harborDeploymentSecurity":true`:                       {"deploymentSecurity": "true"},
+		`"version":"bluemix","namespace":"mine"`:                                   {"namespace": "mine"},
+		`"version":"2","harborDeploymentSecurity":true,"jfrogRepoTypes":["local"]`: nil,
+	} {
+		c := start(t)
+		c.ok("PUT", "/settings/registry?scanLater=true", `{"specifications":[{"registry":"r.example.com",`+sent+`}]}`)
+		if diff := cmp.Diff(want, c.declaredRegistries()[0].Settings); diff != "" {
+			t.Errorf("%s: %s", sent, diff)
+		}
+	}
 }

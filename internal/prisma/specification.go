@@ -2,6 +2,7 @@ package prisma
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -165,6 +166,8 @@ func (s *specification) settings() map[string]string {
 		set("groupIDs", g.GroupIDs...)
 		set("excludedGroupIDs", g.ExcludedGroupIDs...)
 		set("apiDomainName", g.APIDomainName)
+	case "bluemix":
+		set("namespace", s.Namespace)
 	case "jfrog":
 		set("repoTypes", s.JFrogRepoTypes...)
 	case "harbor":
@@ -290,7 +293,7 @@ var fieldNames = map[string]string{
 
 // renamed gives an error the vendor's name of the field.
 func renamed(err error) error {
-	e, ok := err.(*tidewaiter.Error)
+	e, ok := errors.AsType[*tidewaiter.Error](err)
 	if !ok {
 		return err
 	}

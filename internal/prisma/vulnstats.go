@@ -271,17 +271,18 @@ func (s *server) vulnerabilityInfo(v *control.VulnerabilityCount, d *tidewaiter.
 
 // downloadVulnerabilityStats answers with the same as a file. The columns are ours.
 func (s *server) downloadVulnerabilityStats(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
 	sq, err := statsQueryOf(queryOf(r.URL))
 	if err != nil {
 		return err
 	}
-	_, chosen, err := s.chosenVulnerabilities(r.Context(), &sq)
+	_, chosen, err := s.chosenVulnerabilities(ctx, &sq)
 	if err != nil {
 		return err
 	}
 	t := newTable(w, "vulnerabilities.csv", "CVE ID", "Severity", "CVSS", "Risk Score", "Status", "Packages", "Registry Images", "Risk Factors", "Link", "Description")
 	for part := range slices.Chunk(chosen, rowsAtOnce) {
-		infos, err := s.vulnerabilityInfos(r.Context(), part)
+		infos, err := s.vulnerabilityInfos(ctx, part)
 		if err != nil {
 			return t.broken(err)
 		}

@@ -96,6 +96,11 @@ func (w *walk) batch(ctx context.Context, after int64) (last int64, more bool, e
 	if err != nil || len(images) == 0 {
 		return after, false, err
 	}
+	for i := range images {
+		if images[i].Content == nil {
+			w.Log.Warn("stored content cannot be read, the verdict stays", "image", images[i].ID)
+		}
+	}
 	if err := w.learn(ctx, images); err != nil {
 		return after, false, err
 	}
@@ -172,17 +177,7 @@ func (w *walk) learn(ctx context.Context, images []store.JudgedImage) error {
 // judgeAll judges images side by side and returns those whose verdict differs from the stored one.
 func (w *walk) judgeAll(ctx context.Context, images []store.JudgedImage) ([]store.NewVerdict, error) {
 	all := make([]*tidewaiter.Judgement, len(images))
-	group, ctx := errgroup.WithContext(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	for n := range workers {
-		group.Go(func() error {
-			for i := n; i < len(images) && ctx.Err() == nil; i += workers {
-				all[i] = w.judge(&images[i])
-			}
-			return ctx.Err()
-		})
-	}
-	if err := group.Wait(); err != nil {
+	if err := w.sideBySide(ctx, len(images), func(i int) { all[i] = w.judge(&images[i]) }); err != nil {
 		return nil, err
 	}
 	var out []store.NewVerdict
@@ -192,6 +187,21 @@ func (w *walk) judgeAll(ctx context.Context, images []store.JudgedImage) ([]stor
 		}
 	}
 	return out, nil
+}
+
+// sideBySide does n pieces of arithmetic on all cores.
+func (w *walk) sideBySide(ctx context.Context, n int, do func(i int)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	workers := runtime.GOMAXPROCS(0)
+	for first := range workers {
+		group.Go(func() error {
+			for i := first; i < n && ctx.Err() == nil; i += workers {
+				do(i)
+			}
+			return ctx.Err()
+		})
+	}
+	return group.Wait()
 }
 
 // judge returns an image's judgement by the rules in force; nil when that is what is stored.

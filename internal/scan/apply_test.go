@@ -118,6 +118,24 @@ func TestChangeDuringAWalkEndsIt(t *testing.T) {
 	})
 }
 
+// TestDamagedContentStopsNothingElse: one image that cannot be read keeps its verdict, the others get theirs.
+func TestDamagedContentStopsNothingElse(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		f := newFleet(t, url)
+		f.add(1, []string{"team/a:1", "team/a:2", "team/a:3"}, f.packages(1, 0, "a", tidewaiter.SeverityCritical), digest(100))
+		f.work(policy.NewApplyJob())
+		if _, err := f.db.Writer().ExecContext(t.Context(), "update image_contents set doc = $1 where image_id = 2", []byte("damaged")); err != nil {
+			t.Fatal(err)
+		}
+		f.put(blockFrom(tidewaiter.SeverityHigh))
+		f.work(policy.NewApplyJob())
+		want := map[string]tidewaiter.Effect{"team/a:1": "block", "team/a:2": "alert", "team/a:3": "block"}
+		if diff := cmp.Diff(want, f.verdicts()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestBaseImagesAreLeftOut(t *testing.T) {
 	f := newFleet(t, "")
 	base := f.packages(2, 0, "base", tidewaiter.SeverityCritical)
@@ -169,7 +187,12 @@ func TestTimePassingEndsAGracePeriod(t *testing.T) {
 
 // BenchmarkApplyPolicies changes the policy between two that differ for every image: images judged and written each second.
 func BenchmarkApplyPolicies(b *testing.B) {
-	f := newFleet(b, "")
+	b.Run("sqlite", func(b *testing.B) { benchmarkApply(b, "") })
+	b.Run("postgres", func(b *testing.B) { benchmarkApply(b, testkit.Postgres(b)) })
+}
+
+func benchmarkApply(b *testing.B, url string) {
+	f := newFleet(b, url)
 	const images, kinds = 2000, 20
 	var contents []*tidewaiter.Content
 	for i := range kinds {

@@ -2,21 +2,29 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/engine"
+	"github.com/tidewaiter/tidewaiter/internal/policy"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// RejudgeArgs says which images to judge again: those not yet judged by a version of the advisories, from an image on.
+// RejudgeArgs says how far the fleet is on its way to a version of the advisories: first every distinct package is looked
+// up once, then every image is judged from what is known of its packages.
 type RejudgeArgs struct {
 	Advisories string `json:"advisories"`
-	After      int64  `json:"after,omitempty"`
+	Matched    bool   `json:"matched,omitempty"` // all packages are looked up
+	After      int64  `json:"after,omitempty"`   // the last image judged
 }
 
-// rejudgeBatch is how many images one job puts on the queue before it hands over to the next.
-const rejudgeBatch = 1000
+const (
+	matchBatch   = 1000        // packages looked up and stored in one go
+	rejudgeSlice = time.Minute // how long one job goes on before it hands over to the next
+)
 
 // NewRejudgeJob returns the job that has every image judged by the advisories of a version.
 func NewRejudgeJob(version string) tidewaiter.Job {
@@ -24,29 +32,123 @@ func NewRejudgeJob(version string) tidewaiter.Job {
 }
 
 func rejudgeJob(a RejudgeArgs) tidewaiter.Job {
-	return tidewaiter.Job{Kind: JobRejudge, Lane: tidewaiter.LaneSystem, Args: a, Timeout: time.Minute,
-		UniqueKey: fmt.Sprintf("%s/%d", a.Advisories, a.After)}
+	return tidewaiter.Job{Kind: JobRejudge, Lane: tidewaiter.LaneRescan, Args: a,
+		UniqueKey: fmt.Sprintf("%s/%t/%d", a.Advisories, a.Matched, a.After)}
 }
 
-// rejudge walks the images that other advisories judged, a batch a job, and queues each in the rescan lane.
+// rejudge brings the fleet to the advisories in use. No registry is asked, no layer read: findings belong to packages.
 func (p *Pipeline) rejudge(ctx context.Context, run tidewaiter.JobRun) error {
 	a, err := arguments[RejudgeArgs](run)
 	if err != nil {
 		return err
 	}
-	if current, ok := p.Matcher.Advisories(); !ok || current.Version != a.Advisories {
-		return nil // a newer version has a walk of its own
+	began := p.Now()
+	for steps := p.rejudgeSteps(); ; {
+		if current, ok := p.Matcher.Advisories(); !ok || current.Version != a.Advisories {
+			return nil // a newer version has a job of its own
+		}
+		done, err := steps(ctx, &a)
+		if err != nil || done {
+			return err
+		}
+		if p.Now().Sub(began) > rejudgeSlice {
+			return p.Store.Update(ctx, func(tx *store.Tx) error { return p.Jobs.Enqueue(ctx, tx, rejudgeJob(a)) })
+		}
 	}
-	ids, err := p.Store.ImagesNotJudgedBy(ctx, a.Advisories, a.After, rejudgeBatch)
+}
+
+// rejudgeSteps returns what does one batch after the other. What is known of packages is kept between them.
+func (p *Pipeline) rejudgeSteps() func(context.Context, *RejudgeArgs) (done bool, err error) {
+	var w *walk
+	return func(ctx context.Context, a *RejudgeArgs) (bool, error) {
+		if !a.Matched {
+			more, err := p.matchStale(ctx, a.Advisories)
+			a.Matched = err == nil && !more
+			return false, err
+		}
+		if w == nil {
+			rules, err := p.rules(ctx)
+			if err != nil {
+				return false, err
+			}
+			w = newWalk(p, rules)
+		}
+		more, err := w.rejudgeBatch(ctx, a)
+		if errors.Is(err, errRulesChanged) {
+			w = nil // the same images again, by the rules in force now
+			return false, nil
+		}
+		return !more, err
+	}
+}
+
+// matchStale looks up the next packages whose findings are of other advisories.
+func (p *Pipeline) matchStale(ctx context.Context, advisories string) (more bool, err error) {
+	ids, err := p.Store.StalePackages(ctx, advisories, 0, matchBatch)
 	if err != nil || len(ids) == 0 {
-		return err
+		return false, err
 	}
-	jobs := make([]tidewaiter.Job, 0, len(ids)+1)
-	for _, id := range ids {
-		jobs = append(jobs, judgeJob(tidewaiter.LaneRescan, id))
+	list, err := p.Store.Packages(ctx, ids)
+	if err != nil {
+		return false, err
 	}
-	if len(ids) == rejudgeBatch {
-		jobs = append(jobs, rejudgeJob(RejudgeArgs{Advisories: a.Advisories, After: ids[len(ids)-1]}))
+	packages := make(map[int64]*tidewaiter.Package, len(list))
+	ids = ids[:0]
+	for _, pkg := range list { // without those that retention has removed meanwhile
+		packages[pkg.ID] = pkg
+		ids = append(ids, pkg.ID)
 	}
-	return p.Store.Update(ctx, func(tx *store.Tx) error { return p.Jobs.Enqueue(ctx, tx, jobs...) })
+	_, err = p.matchPackages(ctx, ids, packages)
+	return true, err
+}
+
+// rejudgeBatch judges the next images by what is now known of their packages.
+func (w *walk) rejudgeBatch(ctx context.Context, a *RejudgeArgs) (more bool, err error) {
+	images, err := w.Store.JudgedByOthers(ctx, a.Advisories, a.After, applyBatch)
+	if err != nil || len(images) == 0 {
+		return false, err
+	}
+	if err := w.learn(ctx, images); err != nil {
+		return false, err
+	}
+	list := make([]store.Rejudged, len(images))
+	err = w.sideBySide(ctx, len(images), func(i int) {
+		list[i] = store.Rejudged{ImageID: images[i].ID, JudgedAt: images[i].Judgement.JudgedAt, Judgement: w.rejudge(ctx, &images[i], a.Advisories)}
+	})
+	if err != nil {
+		return false, err
+	}
+	err = w.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := w.held(ctx, tx, w.rules.generation); err != nil {
+			return err
+		}
+		return tx.SaveRejudged(ctx, a.Advisories, list, w.Now())
+	})
+	if err == nil {
+		a.After = images[len(images)-1].ID
+		w.judged.Add(float64(len(images)))
+	}
+	return len(images) == applyBatch, err
+}
+
+// rejudge returns an image's judgement by other advisories; nil when nothing but their version differs.
+func (w *walk) rejudge(ctx context.Context, image *store.JudgedImage, advisories string) *tidewaiter.Judgement {
+	if image.Content == nil {
+		return nil
+	}
+	r := &tidewaiter.Result{Image: image.Image, Content: w.content(image.Content), Checks: image.Content.Checks}
+	findings := w.findingsOf(image)
+	w.rules.Declared.Apply(r, image.Names, findings)
+	j := *image.Judgement
+	countFindings(&j, findings)
+	in := w.rules.input(r, image.Names, findings, w.now)
+	in.Factors = w.factors
+	out := policy.Evaluate(in)
+	j.Verdict, j.RiskFactors = out.Verdict, out.RiskFactors
+	j.EndOfLife = engine.EndOfLife(ctx, image.Judgement.Distribution)
+	if reflect.DeepEqual(&j, image.Judgement) {
+		return nil
+	}
+	j.Advisories, j.JudgedAt = advisories, w.now
+	return &j
 }

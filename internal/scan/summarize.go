@@ -46,12 +46,7 @@ func summarize(r *tidewaiter.Result, names []string, rules Rules, at judgedBy, n
 	}
 	findings := policy.Findings(r)
 	rules.Declared.Apply(r, names, findings)
-	for i := range findings {
-		j.Vulnerabilities.Add(policy.EffectiveSeverity(&findings[i]))
-		if findings[i].FixedIn != "" {
-			j.Fixable++
-		}
-	}
+	countFindings(j, findings)
 	for _, c := range r.Checks {
 		if !c.Passed {
 			j.Checks.Add(c.Severity)
@@ -60,6 +55,17 @@ func summarize(r *tidewaiter.Result, names []string, rules Rules, at judgedBy, n
 	out := policy.Evaluate(rules.input(r, names, findings, now))
 	j.Verdict, j.RiskFactors = out.Verdict, out.RiskFactors
 	return j
+}
+
+// countFindings sets the numbers of a judgement that come from findings.
+func countFindings(j *tidewaiter.Judgement, findings []policy.Finding) {
+	j.Vulnerabilities, j.Fixable = tidewaiter.Counts{}, 0
+	for i := range findings {
+		j.Vulnerabilities.Add(policy.EffectiveSeverity(&findings[i]))
+		if findings[i].FixedIn != "" {
+			j.Fixable++
+		}
+	}
 }
 
 // input is what a verdict on a result depends on.

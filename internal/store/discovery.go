@@ -212,13 +212,16 @@ const recordedTags = `select t.id, t.name, t.digest, coalesce(rt.scan_id, '') as
 //
 // It must be called only after a listing that was complete and covered the registry's whole scope, and it refuses with
 // ErrConflict, changing nothing, when a repository this scan found in scope was not recorded as listed by it. A target
-// scan never concludes anything: ErrConflict.
+// scan or a partial one never concludes anything: ErrConflict.
 func (tx *Tx) ConcludeListing(ctx context.Context, registryID, scanID string, now time.Time) (gone int, err error) {
 	if err := tx.mayConclude(ctx, registryID, scanID); err != nil {
 		return 0, fail(err, "conclude the listing of registry %s", registryID)
 	}
-	tags, err := rows[int64](ctx, tx.Reader,
-		"select tag_id from registry_tags where registry_id = ? and scan_id <> ? order by tag_id", registryID, scanID)
+	tags, err := rows[int64](ctx, tx.Reader, `select rt.tag_id from registry_tags rt where rt.registry_id = ? and rt.scan_id <> ?
+			and rt.scan_id not in (`+besideScan+`)
+			and not exists (select 1 from tags t join registry_repositories rr on rr.registry_id = rt.registry_id and rr.repository_id = t.repository_id
+				where t.id = rt.tag_id and rr.scan_id <> ? and rr.scan_id in (`+besideScan+`))
+			order by rt.tag_id`, registryID, scanID, scanID, scanID, scanID)
 	if err != nil {
 		return 0, fail(err, "conclude the listing of registry %s", registryID)
 	}
@@ -230,18 +233,23 @@ func (tx *Tx) ConcludeListing(ctx context.Context, registryID, scanID string, no
 		gone, err = tx.markGone(ctx, tags, micros(now))
 	}
 	if err == nil {
-		_, err = tx.exec(ctx, "update registry_repositories set gone_at = ? where registry_id = ? and scan_id <> ? and gone_at = 0",
-			micros(now), registryID, scanID)
+		_, err = tx.exec(ctx, `update registry_repositories set gone_at = ? where registry_id = ? and scan_id <> ? and gone_at = 0
+			and scan_id not in (`+besideScan+`)`, micros(now), registryID, scanID, scanID)
 	}
 	return gone, fail(err, "conclude the listing of registry %s", registryID)
 }
+
+// besideScan are the scans of single images or of a part that were on their way while a scan was: what they have marked as
+// theirs in the meantime was there.
+const besideScan = `select o.id from scans o join scans own on own.id = ? and o.registry_id = own.registry_id
+	where (o.target <> '' or o.partial) and (o.ended_at = 0 or o.ended_at >= own.started_at)`
 
 func (tx *Tx) mayConclude(ctx context.Context, registryID, scanID string) error {
 	scan, err := tx.Scan(ctx, scanID)
 	if err != nil {
 		return err
 	}
-	if scan.RegistryID != registryID || scan.Target != nil {
+	if scan.RegistryID != registryID || scan.Target != nil || scan.Partial {
 		return tidewaiter.Errorf(tidewaiter.ErrConflict, "scan %s does not cover the whole registry", scanID)
 	}
 	open, err := scalar[int](ctx, tx.Reader, `select count(*) from registry_repositories

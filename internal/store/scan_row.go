@@ -17,6 +17,10 @@ type scanRow struct {
 	Force              bool
 	Scope              string
 	Target             string
+	Partial            bool
+	Hidden             bool
+	Name               string
+	ScheduleID         string
 	Repositories       int64
 	RepositoriesListed int64
 	TagsSeen           int64
@@ -37,6 +41,7 @@ type scanRow struct {
 func scanRowOf(s *tidewaiter.Scan) (scanRow, error) {
 	row := scanRow{
 		ID: s.ID, RegistryID: s.RegistryID, State: string(s.State), Lane: string(s.Lane), OnDemand: s.OnDemand, Force: s.Force,
+		Partial: s.Partial, Name: text(s.Name), ScheduleID: text(s.ScheduleID),
 		Repositories: int64(s.Repositories), RepositoriesListed: int64(s.RepositoriesListed),
 		TagsSeen: int64(s.TagsSeen), TagsSelected: int64(s.TagsSelected),
 		ImagesTotal: int64(s.ImagesTotal), ImagesDone: int64(s.ImagesDone), ImagesFailed: int64(s.ImagesFailed),
@@ -59,7 +64,7 @@ func scanRowOf(s *tidewaiter.Scan) (scanRow, error) {
 func (row *scanRow) scan() (*tidewaiter.Scan, error) {
 	s := &tidewaiter.Scan{
 		ID: row.ID, RegistryID: row.RegistryID, State: tidewaiter.ScanState(row.State), Lane: tidewaiter.Lane(row.Lane),
-		OnDemand: row.OnDemand, Force: row.Force,
+		OnDemand: row.OnDemand, Force: row.Force, Partial: row.Partial, Name: row.Name, ScheduleID: row.ScheduleID,
 		Repositories: int(row.Repositories), RepositoriesListed: int(row.RepositoriesListed),
 		TagsSeen: int(row.TagsSeen), TagsSelected: int(row.TagsSelected),
 		ImagesTotal: int(row.ImagesTotal), ImagesDone: int(row.ImagesDone), ImagesFailed: int(row.ImagesFailed),

@@ -41,6 +41,9 @@ type ScanFilter struct {
 	RegistryIDs []string
 	States      []tidewaiter.ScanState
 	Unfinished  bool // queued, listing or scanning
+	// Shown chooses the scans that are schedules of their own: those no plan started, of more than a single image, and not
+	// hidden.
+	Shown bool
 	Page
 }
 
@@ -53,6 +56,9 @@ func (f ScanFilter) apply(q *bun.SelectQuery) *bun.SelectQuery {
 	}
 	if f.Unfinished {
 		q = q.Where("s." + unfinishedStates)
+	}
+	if f.Shown {
+		q = q.Where("s.schedule_id = '' and s.target = '' and not s.hidden")
 	}
 	return q
 }
@@ -84,7 +90,7 @@ func (r *Reader) CountScans(ctx context.Context, f ScanFilter) (int, error) {
 	return int(n), fail(err, "count scans")
 }
 
-// LatestScan is a registry's scans that matter most. Scans of single images do not count.
+// LatestScan is a registry's scans that matter most. Scans of single images or of a part do not count.
 type LatestScan struct {
 	Finished *tidewaiter.Scan // the newest that ended; nil when none did
 	Current  *tidewaiter.Scan // the newest still on its way; nil when none is
@@ -101,7 +107,7 @@ func (r *Reader) LatestScans(ctx context.Context, registryIDs []string) (map[str
 			}
 			// One index lookup per registry, however many scans each has had.
 			found, err := rows[scanRow](ctx, r, `select s.* from registries r join scans s on s.id = (
-					select n.id from scans n where n.registry_id = r.id and n.target = '' and `+not+`(n.`+unfinishedStates+`)
+					select n.id from scans n where n.registry_id = r.id and n.target = '' and not n.partial and `+not+`(n.`+unfinishedStates+`)
 					order by n.created_at desc, n.id desc limit 1)
 				where r.id in (?)`, bun.List(part))
 			if err != nil {
@@ -126,19 +132,19 @@ func (r *Reader) LatestScans(ctx context.Context, registryIDs []string) (map[str
 	return out, fail(err, "find the latest scans")
 }
 
-// UnfinishedScan returns the newest scan of a registry that is on its way and has no target, nil when there is none.
+// UnfinishedScan returns the newest scan of all of a registry that is on its way, nil when there is none.
 func (r *Reader) UnfinishedScan(ctx context.Context, registryID string) (*tidewaiter.Scan, error) {
 	found, err := rows[scanRow](ctx, r, "select * from scans where registry_id = ? and "+unfinishedStates+
-		" and target = '' order by created_at desc, id desc limit 1", registryID)
+		" and target = '' and not partial order by created_at desc, id desc limit 1", registryID)
 	if err != nil || len(found) == 0 {
 		return nil, fail(err, "find the scan of registry %s", registryID)
 	}
 	return found[0].scan()
 }
 
-// UnfinishedScans returns the registries that have a scan without a target on its way, by id.
+// UnfinishedScans returns the registries that have a scan of all of them on its way, by id.
 func (r *Reader) UnfinishedScans(ctx context.Context) (map[string]bool, error) {
-	ids, err := rows[string](ctx, r, "select distinct registry_id from scans where "+unfinishedStates+" and target = ''")
+	ids, err := rows[string](ctx, r, "select distinct registry_id from scans where "+unfinishedStates+" and target = '' and not partial")
 	busy := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		busy[id] = true

@@ -137,13 +137,13 @@ func (r *Reader) PackagesIn(ctx context.Context, imageIDs, packageIDs []int64) (
 	return out, fail(err, "find packages in images")
 }
 
-// LastStarts returns when the newest scan without a target of each registry was asked for.
+// LastStarts returns when the newest scan of all of each registry was asked for.
 func (r *Reader) LastStarts(ctx context.Context) (map[string]time.Time, error) {
 	type row struct {
 		RegistryID string
 		At         int64
 	}
-	found, err := rows[row](ctx, r, "select registry_id, max(created_at) as at from scans where target = '' group by registry_id")
+	found, err := rows[row](ctx, r, "select registry_id, max(created_at) as at from scans where target = '' and not partial group by registry_id")
 	out := make(map[string]time.Time, len(found))
 	for _, row := range found {
 		out[row.RegistryID] = timeOf(row.At)

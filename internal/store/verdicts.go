@@ -12,21 +12,22 @@ import (
 
 // JudgedImage is an image with what it takes to judge it again from what is stored.
 type JudgedImage struct {
-	*tidewaiter.Image           // with layers, config and judgement
-	FirstJudged       time.Time // no finding was first found on it before that
-	Names             []string  // the full names, host/repository:tag, of the tags there that point to it
-	Content           *StoredContent
+	*tidewaiter.Image                // with layers, config and judgement
+	FirstJudged       time.Time      // no finding was first found on it before that
+	Names             []string       // the full names, host/repository:tag, of the tags there that point to it
+	Content           *StoredContent // nil when there is none, or what is stored cannot be read
 }
 
 // JudgedImages returns judged images in ascending order of their ids after the one given, at most limit.
 func (r *Reader) JudgedImages(ctx context.Context, after int64, limit int) ([]JudgedImage, error) {
-	out, err := r.judgedImages(ctx, after, limit)
+	out, err := r.judgedImages(ctx, after, limit, "")
 	return out, fail(err, "read judged images")
 }
 
-func (r *Reader) judgedImages(ctx context.Context, after int64, limit int) ([]JudgedImage, error) {
-	found, err := rows[storedImage](ctx, r, "select "+imageColumns+`, i.doc from images i
-		where i.id > ? and i.state = 'judged' order by i.id limit ?`, after, limit)
+func (r *Reader) judgedImages(ctx context.Context, after int64, limit int, and string, args ...any) ([]JudgedImage, error) {
+	args = append(append([]any{after}, args...), limit)
+	found, err := rows[storedImage](ctx, r, "select "+imageColumns+", i.doc from images i where i.id > ? and i.state = 'judged'"+
+		and+" order by i.id limit ?", args...)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -41,11 +42,30 @@ func (r *Reader) judgedImages(ctx context.Context, after int64, limit int) ([]Ju
 	if err != nil {
 		return nil, err
 	}
-	contents, err := r.Contents(ctx, ids)
+	contents, err := r.readableContents(ctx, ids)
 	for i, id := range ids {
 		out[i].Names, out[i].Content = names[id], contents[id]
 	}
 	return out, err
+}
+
+// readableContents is Contents without those that are damaged: one of them stands in the way of no other.
+func (r *Reader) readableContents(ctx context.Context, ids []int64) (map[int64]*StoredContent, error) {
+	contents, err := r.Contents(ctx, ids)
+	if tidewaiter.KindOf(err) != tidewaiter.ErrMalformed {
+		return contents, err
+	}
+	contents = make(map[int64]*StoredContent, len(ids))
+	for _, id := range ids {
+		one, err := r.Contents(ctx, []int64{id})
+		switch {
+		case err == nil:
+			contents[id] = one[id]
+		case tidewaiter.KindOf(err) != tidewaiter.ErrMalformed:
+			return nil, err
+		}
+	}
+	return contents, nil
 }
 
 func (r *Reader) namesOfImages(ctx context.Context, ids []int64) (map[int64][]string, error) {

@@ -43,6 +43,9 @@ type Scan struct {
 	Scope      Scope // what this run looks at; the registry's own scope unless the caller gave another
 	Force      bool  // judge known images again too
 	Target     *Target
+	Partial    bool   // it looks at a part of the registry's own scope, or beside another scan: it never decides what is gone
+	Name       string // as whoever asked for it calls it; may be empty
+	ScheduleID string // the Plan that started it; "" when none did
 
 	Repositories       int // found in scope
 	RepositoriesListed int // of these, listed to the end

@@ -103,7 +103,10 @@ func (s *Subject) Concurrently(t *testing.T) {
 	for i := range 16 {
 		name := s.Repositories[i%len(s.Repositories)]
 		group.Go(func() {
-			tags, _, err := source.Tags(t.Context(), name, "")
+			tags, next, err := source.Tags(t.Context(), name, "")
+			for err == nil && len(tags) == 0 && next != "" {
+				tags, next, err = source.Tags(t.Context(), name, next)
+			}
 			if err != nil || len(tags) == 0 {
 				t.Errorf("tags of %s: %d, %v", name, len(tags), err)
 				return

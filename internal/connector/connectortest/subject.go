@@ -3,6 +3,8 @@
 package connectortest
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -23,9 +25,10 @@ type Subject struct {
 	Options    connector.Options
 
 	Repositories []string
-	Tags         func(repository string) int         // how many there are
-	Digest       func(repository, tag string) string // where a tag points
-	Clock        *Clock                              // the registry's, nil for the real one
+	Tags         func(repository string) int               // how many there are
+	Digest       func(repository, tag string) string       // where a tag points
+	Clock        *Clock                                    // the registry's, nil for the real one
+	Wrap         func(http.RoundTripper) http.RoundTripper // answers what the emulator does not; nil for nothing
 }
 
 // Clock is the real time, moved.
@@ -45,6 +48,12 @@ func (c *Clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
 // Client makes a registry client that may reach this machine; transport replaces the network when it is not nil.
 func (s *Subject) Client(t testing.TB, transport http.RoundTripper) *oci.Client {
 	t.Helper()
+	if transport == nil && s.Wrap != nil {
+		transport = s.network(t, nil)
+	}
+	if s.Wrap != nil {
+		transport = s.Wrap(transport)
+	}
 	client := oci.New(oci.Options{AllowLoopback: true, Transport: transport, Now: s.Clock.Now, Backoff: time.Millisecond,
 		Budget: oci.NewBudget(oci.Limits{Concurrent: 16, PerSecond: -1}, s.Clock.Now)})
 	t.Cleanup(client.Close)
@@ -65,4 +74,16 @@ func (s *Subject) OpenWith(t testing.TB, client *oci.Client, plain secret.Value)
 		t.Fatal(err)
 	}
 	return source
+}
+
+// network is a transport that trusts the registry's certificate, or any, where config is given.
+func (s *Subject) network(t testing.TB, config *tls.Config) http.RoundTripper {
+	if config == nil {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(s.Registry.TLS.CACert))
+		config = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	transport := &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 16, DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
 }

@@ -48,6 +48,10 @@ create table scans (
     force               boolean not null,
     scope               text not null,
     target              text not null,
+    partial             boolean not null,
+    hidden              boolean not null,
+    name                text not null,
+    schedule_id         text {{c}} not null,
     repositories        bigint not null default 0,
     repositories_listed bigint not null default 0,
     tags_seen           bigint not null default 0,
@@ -67,7 +71,28 @@ create table scans (
 );
 create index scans_registry on scans (registry_id, created_at, id);
 create index scans_created on scans (created_at, id);
+create index scans_schedule on scans (registry_id, schedule_id, target, hidden, state);
 create index scans_unfinished on scans (registry_id) where state in ('queued', 'listing', 'scanning');
+
+create table plans (
+    id              text {{c}} primary key,
+    registry_id     text {{c}} not null references registries (id) on delete cascade,
+    name            text not null,
+    every           bigint not null, -- seconds
+    weekday         bigint not null, -- 0 is Sunday, -1 any
+    at              text not null,
+    scope           text not null,
+    force           boolean not null,
+    canceled        boolean not null,
+    from_at         bigint not null,
+    next_at         bigint not null,
+    last_started_at bigint not null,
+    last_scan_id    text {{c}} not null,
+    created_at      bigint not null,
+    updated_at      bigint not null
+);
+create index plans_registry on plans (registry_id, created_at, id);
+create index plans_due on plans (next_at, id) where not canceled;
 
 create table policies (
     kind       text primary key,
