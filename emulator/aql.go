@@ -168,7 +168,7 @@ func (e *Emulator) aql(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	q, ok := parseAQL(string(body))
 	if err != nil || !ok {
-		e.problem(w, r, http.StatusBadRequest, "", "Failed to parse query: "+http.StatusText(http.StatusBadRequest))
+		e.problem(w, r, http.StatusBadRequest, "", "Failed to parse query")
 		return
 	}
 	results, skipped := []document{}, 0
@@ -176,9 +176,9 @@ func (e *Emulator) aql(w http.ResponseWriter, r *http.Request) {
 		if q.after && x.pushed.Equal(q.modified.from) || q.before && x.pushed.Equal(q.modified.to) {
 			return true
 		}
-		for _, item := range e.aqlItems(repo, k, x) {
-			for _, key := range []string{artifactoryLocal, artifactoryCache} {
-				if !q.wants(key, item["name"].(string), item["path"].(string)) {
+		for _, file := range e.aqlFiles(repo, k, x) {
+			for _, repository := range []string{artifactoryLocal, artifactoryCache} {
+				if !q.wants(repository, file.name, file.path) {
 					continue
 				}
 				if skipped < q.offset {
@@ -188,15 +188,7 @@ func (e *Emulator) aql(w http.ResponseWriter, r *http.Request) {
 				if len(results) == q.limit {
 					return false
 				}
-				if _, made := item["sha256"]; !made {
-					e.aqlFill(item, k)
-				}
-				found := document{"repo": key}
-				for name, v := range item {
-					found[name] = v
-				}
-				delete(found, "of")
-				results = append(results, found)
+				results = append(results, e.aqlResult(repository, k, file, x.pushed))
 			}
 		}
 		return len(results) < q.limit
@@ -206,29 +198,37 @@ func (e *Emulator) aql(w http.ResponseWriter, r *http.Request) {
 	}})
 }
 
-// aqlItems returns the files a manifest is stored in: one a tag, and one a member.
-// Digests are left out: they are made for what is answered only.
-func (e *Emulator) aqlItems(repo int, k key, x entry) []document {
+// aqlFile is a file a manifest is stored in. Its digest is made for what is answered only.
+type aqlFile struct {
+	path, name string
+	member     int // of an index; -1 for the manifest itself
+}
+
+// aqlFiles returns one file a tag, and one a member.
+func (e *Emulator) aqlFiles(repo int, k key, x entry) []aqlFile {
 	image, name := e.fleet.name(repo), "manifest.json"
 	if e.fleet.isIndex(k) {
 		name = "list.manifest.json"
 	}
-	var items []document
-	at := x.pushed.Format("2006-01-02T15:04:05.000Z07:00")
+	var files []aqlFile
 	for _, t := range x.tags {
-		items = append(items, document{"path": image + "/" + t, "name": name, "type": "file", "created": at, "modified": at, "of": -1})
+		files = append(files, aqlFile{image + "/" + t, name, -1})
 	}
 	for i := range e.fleet.children(k) {
-		items = append(items, document{"path": image + "/", "name": "manifest.json", "type": "file", "created": at, "modified": at, "of": i})
+		files = append(files, aqlFile{image + "/sha256:", "manifest.json", i})
 	}
-	return items
+	return files
 }
 
-func (e *Emulator) aqlFill(item document, k key) {
+func (e *Emulator) aqlResult(repository string, k key, file aqlFile, pushed time.Time) document {
 	o := e.fleet.object(k)
-	if i := item["of"].(int); i >= 0 {
-		o = o.children[i]
-		item["path"] = item["path"].(string) + o.digest
+	if file.member >= 0 {
+		o = o.children[file.member]
+		file.path = strings.TrimSuffix(file.path, "sha256:") + o.digest
 	}
-	item["sha256"], item["size"] = strings.TrimPrefix(o.digest, "sha256:"), len(o.data)
+	at := pushed.Format("2006-01-02T15:04:05.000Z07:00")
+	return document{
+		"repo": repository, "path": file.path, "name": file.name, "type": "file", "size": len(o.data), "created": at, "modified": at,
+		"sha256": strings.TrimPrefix(o.digest, "sha256:"),
+	}
 }

@@ -68,8 +68,7 @@ func listECR(t *testing.T, e *emulator.Emulator) fleet {
 
 // codeOf is AWS's own code of an error.
 func codeOf(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""

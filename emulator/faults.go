@@ -87,20 +87,20 @@ func endsEarly(r *http.Request) bool { return r.Context().Value(earlyKey{}) != n
 func (e *Emulator) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := e.record.begin(r, e.now())
-		r = withRequest(r, seen)
+		ctx := context.WithValue(r.Context(), requestKey{}, seen)
 		out := &harmed{ResponseWriter: w, r: r}
 		out.finish = sync.OnceFunc(func() { e.record.end(seen, out.status, out.r.Pattern) })
 		defer out.finish()
 		fault := e.faults.pick(r)
 		if fault != nil {
-			if !sleep(r.Context(), fault.Delay) {
+			if !sleep(ctx, fault.Delay) {
 				return
 			}
 			if fault.Cut < 0 {
 				panic(http.ErrAbortHandler)
 			}
 			if fault.Early {
-				r = r.WithContext(context.WithValue(r.Context(), earlyKey{}, true))
+				ctx = context.WithValue(ctx, earlyKey{}, true)
 			}
 			if fault.Status != 0 {
 				e.fail(out, r, *fault)
@@ -112,6 +112,7 @@ func (e *Emulator) observe(next http.Handler) http.Handler {
 		if e.limit.refuses(e, out, r) {
 			return
 		}
+		r = r.WithContext(ctx)
 		out.r = r
 		next.ServeHTTP(out, r)
 	})

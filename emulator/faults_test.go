@@ -36,8 +36,8 @@ func TestPausesAreAnnouncedAndCounted(t *testing.T) {
 		emulator.PauseSeconds:   {"Retry-After", "30"},
 		emulator.PauseDate:      {"Retry-After", "Tue, 03 Feb 2026 04:05:36 GMT"},
 		emulator.PauseUnix:      {"X-Retry-After", unix},
-		emulator.PauseXReset:    {"X-RateLimit-Reset", unix},
-		emulator.PauseReset:     {"RateLimit-Reset", "30"},
+		emulator.PauseXReset:    {"X-Ratelimit-Reset", unix},
+		emulator.PauseReset:     {"Ratelimit-Reset", "30"},
 		emulator.PauseRemaining: {"Ratelimit-Remaining", "0;w=30"},
 	} {
 		t.Run(string(pause), func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestPausesAreAnnouncedAndCounted(t *testing.T) {
 func TestLimitIsOfAWindow(t *testing.T) {
 	clock := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	e, c := open(t, emulator.Options{Now: func() time.Time { return clock }, Limit: &emulator.Limit{Requests: 2, Window: time.Minute, Pause: emulator.PauseXReset}})
-	if a := c.get(e.URL + "/v2/"); a.header.Get("X-RateLimit-Remaining") != "1" {
+	if a := c.get(e.URL + "/v2/"); a.header.Get("X-Ratelimit-Remaining") != "1" {
 		t.Errorf("%v", a.header)
 	}
 	for _, want := range []int{200, 429, 429} {

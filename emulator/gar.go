@@ -107,7 +107,7 @@ func (e *Emulator) garImages(w http.ResponseWriter, r *http.Request) {
 	order := strings.Fields(strings.ToLower(strings.ReplaceAll(q.Get("orderBy"), "_", "")))
 	var list []row
 	var next string
-	ok := true
+	var ok bool
 	if len(order) > 0 && (order[0] == "uploadtime" || order[0] == "updatetime") {
 		list, next, ok = e.timePage(from, to, len(order) == 1, true, q.Get("pageToken"), size)
 	} else {

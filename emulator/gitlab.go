@@ -47,7 +47,7 @@ func (e *Emulator) gitlab() surface {
 // gitlabOnly takes a token in either of the headers GitLab reads.
 func (e *Emulator) gitlabOnly(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !same(r.Header.Get("PRIVATE-TOKEN"), e.Login().Token) && !e.isToken(r) {
+		if !same(r.Header.Get("Private-Token"), e.Login().Token) && !e.isToken(r) {
 			writeJSON(w, r, http.StatusUnauthorized, document{"message": "401 Unauthorized"})
 			return
 		}

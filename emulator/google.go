@@ -10,7 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name, no secret
 
 // googleGrant gives an access token for an assertion that a service account signed. Google: "Using OAuth 2.0 for Server to
 // Server Applications"; RFC 7523.

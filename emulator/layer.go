@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/samples"
 )
@@ -39,27 +40,27 @@ func makeLayers(o Options) ([]layer, error) {
 }
 
 func debian() []samples.Entry {
-	status := ""
+	var status strings.Builder
 	for _, p := range [][2]string{{"libc6", "2.36-9+deb12u4"}, {"libssl3", "3.0.11-1~deb12u2"}, {"zlib1g", "1:1.2.13.dfsg-1"}} {
-		status += fmt.Sprintf("Package: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: %s\n"+
+		fmt.Fprintf(&status, "Package: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: %s\n"+
 			"Maintainer: Debian Maintainers <debian-devel@lists.debian.org>\nDescription: %s\n\n", p[0], p[1], p[0])
 	}
 	return []samples.Entry{
 		samples.File("etc/debian_version", "12.5\n"),
 		samples.File("etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n"),
-		samples.File("var/lib/dpkg/status", status),
+		samples.File("var/lib/dpkg/status", status.String()),
 	}
 }
 
 func alpine() []samples.Entry {
-	installed := ""
+	var installed strings.Builder
 	for _, p := range [][2]string{{"musl", "1.2.4_git20230717-r4"}, {"busybox", "1.36.1-r15"}, {"zlib", "1.3.1-r0"}} {
-		installed += fmt.Sprintf("P:%s\nV:%s\nA:x86_64\nS:4096\nI:8192\nT:%s\nL:MIT\no:%s\n\n", p[0], p[1], p[0], p[0])
+		fmt.Fprintf(&installed, "P:%s\nV:%s\nA:x86_64\nS:4096\nI:8192\nT:%s\nL:MIT\no:%s\n\n", p[0], p[1], p[0], p[0])
 	}
 	return []samples.Entry{
 		samples.File("etc/alpine-release", "3.19.1\n"),
 		samples.File("etc/os-release", "NAME=\"Alpine Linux\"\nID=alpine\nVERSION_ID=3.19.1\n"),
-		samples.File("lib/apk/db/installed", installed),
+		samples.File("lib/apk/db/installed", installed.String()),
 	}
 }
 

@@ -68,13 +68,13 @@ func (l *limiter) refuses(e *Emulator, w http.ResponseWriter, r *http.Request) b
 		limit, rest := strconv.Itoa(l.Requests), strconv.Itoa(left)
 		switch l.Pause {
 		case PauseUnix, PauseXReset:
-			w.Header().Set("X-RateLimit-Limit", limit)
-			w.Header().Set("X-RateLimit-Remaining", rest)
-			w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(e.now().Add(wait).Unix(), 10))
+			w.Header().Set("X-Ratelimit-Limit", limit)
+			w.Header().Set("X-Ratelimit-Remaining", rest)
+			w.Header().Set("X-Ratelimit-Reset", strconv.FormatInt(e.now().Add(wait).Unix(), 10))
 		case PauseReset:
-			w.Header().Set("RateLimit-Limit", limit)
-			w.Header().Set("RateLimit-Remaining", rest)
-			w.Header().Set("RateLimit-Reset", seconds(wait))
+			w.Header().Set("Ratelimit-Limit", limit)
+			w.Header().Set("Ratelimit-Remaining", rest)
+			w.Header().Set("Ratelimit-Reset", seconds(wait))
 		case PauseRemaining:
 			w.Header().Set("Ratelimit-Limit", limit+";w="+seconds(l.Window))
 			w.Header().Set("Ratelimit-Remaining", rest+";w="+seconds(l.Window))
@@ -107,11 +107,11 @@ func (e *Emulator) announce(w http.ResponseWriter, p Pause, wait time.Duration) 
 	case PauseUnix:
 		w.Header().Set("X-Retry-After", unix)
 	case PauseXReset:
-		w.Header().Set("X-RateLimit-Remaining", "0")
-		w.Header().Set("X-RateLimit-Reset", unix)
+		w.Header().Set("X-Ratelimit-Remaining", "0")
+		w.Header().Set("X-Ratelimit-Reset", unix)
 	case PauseReset:
-		w.Header().Set("RateLimit-Remaining", "0")
-		w.Header().Set("RateLimit-Reset", seconds(wait))
+		w.Header().Set("Ratelimit-Remaining", "0")
+		w.Header().Set("Ratelimit-Reset", seconds(wait))
 		until = e.now().Add(wait)
 	case PauseRemaining:
 		w.Header().Set("Ratelimit-Remaining", "0;w="+seconds(wait))

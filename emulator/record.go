@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -89,10 +88,6 @@ func label(r *http.Request, e *Emulator, endpoint string) {
 		defer e.record.mu.Unlock()
 		seen.Endpoint = endpoint
 	}
-}
-
-func withRequest(r *http.Request, seen *Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), requestKey{}, seen))
 }
 
 // Count is how many requests there were so far, on both addresses, refused ones included.

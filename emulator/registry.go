@@ -209,7 +209,7 @@ func (d distribution) manifest(w http.ResponseWriter, r *http.Request, repo int,
 		}
 	}
 	w.Header().Set("Docker-Content-Digest", o.digest)
-	w.Header().Set("Etag", `"`+o.digest+`"`)
+	w.Header().Set("ETag", `"`+o.digest+`"`)
 	writeBody(w, r, http.StatusOK, o.mediaType, o.data)
 }
 
@@ -234,7 +234,7 @@ func (d distribution) blob(w http.ResponseWriter, r *http.Request, repo int, dig
 		return
 	}
 	if d.e.o.RedirectBlobs {
-		http.Redirect(w, r, d.e.storeURL(repo, digest), http.StatusTemporaryRedirect)
+		http.Redirect(w, r, d.e.storeURL(repo, digest), http.StatusTemporaryRedirect) //nolint:gosec // to the emulator itself
 		return
 	}
 	writeBlob(w, r, digest, b)
@@ -266,7 +266,7 @@ func (d distribution) referrers(w http.ResponseWriter, r *http.Request, repo int
 		list = append(list, document{"mediaType": s.mediaType, "digest": s.digest, "size": len(s.data), "artifactType": s.artifactType})
 	}
 	if wanted != "" {
-		w.Header().Set("OCI-Filters-Applied", "artifactType")
+		w.Header().Set("Oci-Filters-Applied", "artifactType")
 	}
 	w.Header().Set("Content-Type", ociIndex)
 	writeJSON(w, r, http.StatusOK, document{"schemaVersion": 2, "mediaType": ociIndex, "manifests": list})

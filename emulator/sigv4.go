@@ -21,18 +21,18 @@ type awsIdentity struct {
 	role string // of temporary keys
 }
 
-// awsFailure is why a signature was refused, by AWS's own code.
-type awsFailure struct{ code, message string }
+// signatureError is why a signature was refused, by AWS's own code.
+type signatureError struct{ code, message string }
 
 // Error says why.
-func (f *awsFailure) Error() string { return f.code + ": " + f.message }
+func (f *signatureError) Error() string { return f.code + ": " + f.message }
 
 // awsSkew is how far a request's time may be off. AWS: "Troubleshooting AWS Signature Version 4": five minutes.
 const awsSkew = 5 * time.Minute
 
 // verifyAWS computes the signature of a request again and returns who signed it. The body stays readable. AWS: "Create a
 // signed AWS API request", Signature Version 4.
-func (e *Emulator) verifyAWS(r *http.Request, services ...string) (awsIdentity, *awsFailure) {
+func (e *Emulator) verifyAWS(r *http.Request, services ...string) (awsIdentity, *signatureError) {
 	fields, err := parseAWS(r.Header.Get("Authorization"))
 	if err != nil {
 		return awsIdentity{}, err
@@ -43,21 +43,21 @@ func (e *Emulator) verifyAWS(r *http.Request, services ...string) (awsIdentity, 
 	}
 	at, parseErr := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if parseErr != nil {
-		return awsIdentity{}, &awsFailure{"IncompleteSignatureException", "Date must be in ISO-8601 'basic format'"}
+		return awsIdentity{}, &signatureError{"IncompleteSignatureException", "Date must be in ISO-8601 'basic format'"}
 	}
 	if off := e.now().Sub(at); off > awsSkew || off < -awsSkew {
-		return awsIdentity{}, &awsFailure{"InvalidSignatureException", "Signature expired: " + at.Format(time.RFC3339) + " is now earlier than the time allowed"}
+		return awsIdentity{}, &signatureError{"InvalidSignatureException", "Signature expired: " + at.Format(time.RFC3339) + " is now earlier than the time allowed"}
 	}
 	region := e.Login().Region
 	if fields.date != at.Format("20060102") || fields.region != region || !slices.Contains(services, fields.service) {
-		return awsIdentity{}, &awsFailure{"InvalidSignatureException", "Credential should be scoped to a valid region and service: " + region}
+		return awsIdentity{}, &signatureError{"InvalidSignatureException", "Credential should be scoped to a valid region and service: " + region}
 	}
 	if !slices.Contains(fields.signed, "host") {
-		return awsIdentity{}, &awsFailure{"InvalidSignatureException", "'Host' must be a 'SignedHeader' in the AWS Authorization"}
+		return awsIdentity{}, &signatureError{"InvalidSignatureException", "'Host' must be a 'SignedHeader' in the AWS Authorization"}
 	}
 	body, readErr := io.ReadAll(r.Body)
 	if readErr != nil {
-		return awsIdentity{}, &awsFailure{"SerializationException", "the body cannot be read"}
+		return awsIdentity{}, &signatureError{"SerializationException", "the body cannot be read"}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	payload := sha256.Sum256(body)
@@ -73,15 +73,15 @@ func (e *Emulator) verifyAWS(r *http.Request, services ...string) (awsIdentity, 
 		k = mac(k, part)
 	}
 	if !hmac.Equal([]byte(hex.EncodeToString(mac(k, text))), []byte(fields.signature)) {
-		return awsIdentity{}, &awsFailure{"InvalidSignatureException", "The request signature we calculated does not match the signature you provided. " +
+		return awsIdentity{}, &signatureError{"InvalidSignatureException", "The request signature we calculated does not match the signature you provided. " +
 			"Check your AWS Secret Access Key and signing method."}
 	}
 	return who, nil
 }
 
 // awsSecret returns the secret of a key id: the configured one, or one that was issued for a role.
-func (e *Emulator) awsSecret(id, session string) (string, awsIdentity, *awsFailure) {
-	unknown := &awsFailure{"UnrecognizedClientException", "The security token included in the request is invalid."}
+func (e *Emulator) awsSecret(id, session string) (string, awsIdentity, *signatureError) {
+	unknown := &signatureError{"UnrecognizedClientException", "The security token included in the request is invalid."}
 	if session == "" {
 		l := e.Login()
 		if id != l.AccessKeyID {
@@ -92,7 +92,7 @@ func (e *Emulator) awsSecret(id, session string) (string, awsIdentity, *awsFailu
 	c, err := e.check("aws-session", session)
 	if err != nil {
 		if e.expired("aws-session", session) {
-			return "", awsIdentity{}, &awsFailure{"ExpiredTokenException", "The security token included in the request is expired"}
+			return "", awsIdentity{}, &signatureError{"ExpiredTokenException", "The security token included in the request is expired"}
 		}
 		return "", awsIdentity{}, unknown
 	}
@@ -118,10 +118,10 @@ type awsFields struct {
 	signed                                []string
 }
 
-func parseAWS(header string) (awsFields, *awsFailure) {
+func parseAWS(header string) (awsFields, *signatureError) {
 	rest, ok := strings.CutPrefix(header, "AWS4-HMAC-SHA256 ")
 	if !ok {
-		return awsFields{}, &awsFailure{"MissingAuthenticationTokenException", "Missing Authentication Token"}
+		return awsFields{}, &signatureError{"MissingAuthenticationTokenException", "Missing Authentication Token"}
 	}
 	parts := map[string]string{}
 	for part := range strings.SplitSeq(rest, ",") {
@@ -130,7 +130,7 @@ func parseAWS(header string) (awsFields, *awsFailure) {
 	}
 	scope := strings.Split(parts["Credential"], "/")
 	if len(scope) != 5 || scope[4] != "aws4_request" || parts["Signature"] == "" || parts["SignedHeaders"] == "" {
-		return awsFields{}, &awsFailure{"IncompleteSignatureException", "Authorization header requires 'Credential', 'Signature' and 'SignedHeaders'"}
+		return awsFields{}, &signatureError{"IncompleteSignatureException", "Authorization header requires 'Credential', 'Signature' and 'SignedHeaders'"}
 	}
 	return awsFields{
 		key: scope[0], date: scope[1], region: scope[2], service: scope[3], signature: parts["Signature"],

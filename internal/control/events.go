@@ -1,0 +1,195 @@
+package control
+
+import (
+	"context"
+	"encoding/base64"
+	"strconv"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/event"
+	"github.com/tidewaiter/tidewaiter/internal/secret"
+	"github.com/tidewaiter/tidewaiter/internal/store"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// The events as the surfaces see them.
+type (
+	Delivery    = event.Delivery
+	Event       = store.Event
+	EventFilter = store.EventFilter
+)
+
+// MaxDelivery is the largest body of a delivery, in bytes.
+const MaxDelivery = event.MaxBody
+
+// SettingWebhookSecret is what senders that can sign have to sign with: sealed, in base64.
+const SettingWebhookSecret = "webhook.secret"
+
+// keptWhole is the largest body kept of a delivery nobody could read.
+const keptWhole = 64 << 10
+
+// ReceiveEvent stores what a registry sent and the jobs that look at it, in one transaction, and returns the JSON some
+// senders want for an answer; nil is none. A delivery that cannot be used is stored with the reason, and no error. Errors:
+// ErrForbidden for a signature that is missing or wrong, ErrTransient while the database is away; the sender tries again.
+func (c *Control) ReceiveEvent(ctx context.Context, d Delivery) ([]byte, error) {
+	secret, err := c.webhookSecret(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := event.Read(d, []byte(secret.Reveal()))
+	rejected := err
+	var body []byte
+	switch tidewaiter.KindOf(err) {
+	case "":
+		body = d.Body
+	case tidewaiter.ErrForbidden: // it may be anybody's: not worth room
+	case tidewaiter.ErrMalformed, tidewaiter.ErrUnsupported, tidewaiter.ErrTooLarge:
+		if len(d.Body) <= keptWhole {
+			body = d.Body
+		}
+	default:
+		return nil, err
+	}
+	if rejected != nil {
+		r.Events, r.Reply, r.Reason = nil, nil, rejected.Error()
+		c.log.Warn("event refused", "sender", string(r.Sender), "bytes", len(d.Body), "err", rejected)
+	}
+	if len(r.Events) == 0 && r.Reason == "" {
+		return r.Reply, nil
+	}
+	err = c.store.Update(ctx, func(tx *store.Tx) error { return c.storeEvents(ctx, tx, d, r, body) })
+	if err == nil && tidewaiter.KindOf(rejected) == tidewaiter.ErrForbidden {
+		err = rejected
+	}
+	return r.Reply, err
+}
+
+// storeEvents stores the events of a delivery and queues the jobs that look at them.
+func (c *Control) storeEvents(ctx context.Context, tx *store.Tx, d Delivery, r event.Reading, body []byte) error {
+	header := d.Headers()
+	if len(r.Events) == 0 {
+		return tx.InsertEvents(ctx, []*Event{{ReceivedAt: c.now(), Sender: string(r.Sender), State: store.EventUnused,
+			Reason: r.Reason, Header: header}}, body)
+	}
+	rows := make([]*Event, len(r.Events))
+	var jobs []tidewaiter.Job
+	for i := range r.Events {
+		e := &r.Events[i]
+		rows[i] = &Event{ReceivedAt: c.now(), Sender: string(e.Sender), DeliveryID: e.DeliveryID, Host: e.Host, Repository: e.Repository,
+			OtherNames: e.OtherNames, Tag: e.Tag, Digest: e.Digest, MediaType: e.MediaType, Action: string(e.Action),
+			OccurredAt: e.OccurredAt, State: store.EventUnused, Reason: e.Unusable, Header: header}
+		if e.Unusable == "" {
+			rows[i].State, rows[i].Name = store.EventNew, e.Name()
+			jobs = append(jobs, event.NewJob(rows[i].Name))
+		}
+	}
+	if err := tx.InsertEvents(ctx, rows, body); err != nil {
+		return err
+	}
+	return c.jobs.Enqueue(ctx, tx, jobs...)
+}
+
+// ListEvents returns a page of events without their bodies, newest first, and the cursor of the next page.
+func (c *Control) ListEvents(ctx context.Context, f EventFilter) ([]*Event, string, error) {
+	return c.store.Events(ctx, f)
+}
+
+// Event returns one event with the body it came in. Errors: ErrNotFound.
+func (c *Control) Event(ctx context.Context, id int64) (*Event, error) { return c.store.Event(ctx, id) }
+
+// ReplayEvent has an event looked at once more; one that was not understood is read again first, which helps after an
+// upgrade. Errors: ErrNotFound; ErrConflict when nothing can follow from it still, or its body was not kept.
+func (c *Control) ReplayEvent(ctx context.Context, id int64) error {
+	return c.store.Update(ctx, func(tx *store.Tx) error {
+		e, err := tx.Event(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := tx.ReopenEvent(ctx, id); err != nil {
+			return err
+		}
+		if e.Name != "" {
+			err = c.jobs.Enqueue(ctx, tx, event.NewJob(e.Name))
+		} else {
+			err = c.readAgain(ctx, tx, e)
+		}
+		if err != nil {
+			return err
+		}
+		return c.audit(ctx, tx, "event.replay", strconv.FormatInt(id, 10), e.Name)
+	})
+}
+
+// readAgain stores what an event's body holds as events of their own.
+func (c *Control) readAgain(ctx context.Context, tx *store.Tx, e *Event) error {
+	if e.Body == nil {
+		return tidewaiter.Errorf(tidewaiter.ErrConflict, "the event's body was not kept, so there is nothing to replay")
+	}
+	d := Delivery{Header: e.Header, Body: e.Body}
+	r, err := event.Read(d, nil) // its signature was checked when it came
+	if err != nil {
+		return tidewaiter.Errorf(tidewaiter.ErrConflict, "the event is still of no use: %w", err)
+	}
+	usable := r.Events[:0]
+	for _, found := range r.Events {
+		if found.Unusable == "" {
+			usable = append(usable, found)
+		}
+	}
+	if r.Events = usable; len(usable) == 0 {
+		return tidewaiter.Errorf(tidewaiter.ErrConflict, "nothing follows from the event: %s", e.Reason)
+	}
+	if err := c.storeEvents(ctx, tx, d, r, e.Body); err != nil {
+		return err
+	}
+	return tx.SettleEvents(ctx, []int64{e.ID}, store.EventDone, "read again and stored anew", nil)
+}
+
+// SetWebhookSecret sets what senders that can sign have to sign with. Empty accepts them unsigned again.
+func (c *Control) SetWebhookSecret(ctx context.Context, s secret.Value) error {
+	sealed := ""
+	if !s.IsZero() {
+		b, err := c.keyring.Seal([]byte(s.Reveal()), SettingWebhookSecret)
+		if err != nil {
+			return err
+		}
+		sealed = base64.StdEncoding.EncodeToString(b)
+	}
+	return c.PutSetting(ctx, SettingWebhookSecret, sealed)
+}
+
+func (c *Control) webhookSecret(ctx context.Context) (secret.Value, error) {
+	text, err := c.store.Setting(ctx, SettingWebhookSecret)
+	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound || err == nil && text == "" {
+		return secret.Value{}, nil
+	}
+	if err != nil {
+		return secret.Value{}, err
+	}
+	sealed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return secret.Value{}, tidewaiter.Errorf(tidewaiter.ErrMalformed, "setting %s is not base64", SettingWebhookSecret)
+	}
+	return c.keyring.Open(sealed, SettingWebhookSecret)
+}
+
+// JobEventRetention removes events that are old enough. It takes no arguments.
+const JobEventRetention tidewaiter.JobKind = "event-retention"
+
+// EventRetention is how long events can be looked at and replayed.
+const EventRetention = 7 * 24 * time.Hour
+
+// WorkEventRetention does the job JobEventRetention.
+func (c *Control) WorkEventRetention(ctx context.Context, _ tidewaiter.JobRun) error {
+	for began := c.now(); c.now().Sub(began) < purgeTime; {
+		n := 0
+		err := c.store.Update(ctx, func(tx *store.Tx) (err error) {
+			n, err = tx.ForgetEvents(ctx, c.now().Add(-EventRetention), purgeBatch)
+			return err
+		})
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+	return nil
+}

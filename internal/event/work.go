@@ -1,0 +1,265 @@
+package event
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/store"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
+)
+
+// Job looks at the new events of one name; its Args are Args.
+const Job tidewaiter.JobKind = "event"
+
+// Args says which events a job is for.
+type Args struct {
+	Name string `json:"name"`
+}
+
+// Name is what an event is about. Events of one name are looked at together, however many come in.
+func (e *PushEvent) Name() string {
+	name := string(e.Sender) + " " + e.Host + "/" + e.Repository
+	if e.Tag == "" {
+		return name + "@" + e.Digest
+	}
+	return name + ":" + e.Tag
+}
+
+// NewJob returns the job that looks at the events of a name. While it waits, further events of the name need none.
+func NewJob(name string) tidewaiter.Job {
+	return tidewaiter.Job{Kind: Job, Lane: tidewaiter.LaneEvent, Args: Args{Name: name}, UniqueKey: name, Timeout: 2 * time.Minute, MaxAttempts: 5}
+}
+
+// Source is a registry to ask what a tag points to.
+type Source interface {
+	Head(ctx context.Context, repository, reference string) (tidewaiter.Descriptor, error)
+}
+
+// Config is what a Worker works with. Every field is required.
+type Config struct {
+	Store *store.DB
+	Open  func(ctx context.Context, registryID string) (Source, error) // a declared registry, logged in
+	// Start puts a scan of one tag on the queue, in the lane of events.
+	Start func(ctx context.Context, registryID string, target tidewaiter.Target) (*tidewaiter.Scan, error)
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// Worker finds out what follows from events.
+type Worker struct{ Config }
+
+// NewWorker returns a Worker.
+func NewWorker(c Config) *Worker { return &Worker{c} }
+
+// maxAtOnce bounds how many events of one name are settled together; the rest has its turn in the same job.
+const maxAtOnce = 5000
+
+// Work looks at the new events of a name: asks the registry what the tag points to now, and starts a scan unless that image
+// is known or a scan of the tag waits already. A job that runs twice finds its scan waiting.
+func (w *Worker) Work(ctx context.Context, run tidewaiter.JobRun) error {
+	var a Args
+	if err := json.Unmarshal(run.Args, &a); err != nil {
+		return fmt.Errorf("event job: %w", err)
+	}
+	for {
+		events, err := w.Store.NewEvents(ctx, a.Name, maxAtOnce)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		found, err := w.candidates(ctx, events[0])
+		if err != nil {
+			return err
+		}
+		l := &look{Worker: w, events: events, found: found}
+		if err := l.run(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// Failed settles the events of a job that failed for good: they can be replayed.
+func (w *Worker) Failed(ctx context.Context, run tidewaiter.JobRun, cause error) error {
+	var a Args
+	if err := json.Unmarshal(run.Args, &a); err != nil {
+		return fmt.Errorf("event job: %w", err)
+	}
+	w.Log.Warn("event could not be used", "event", a.Name, "job", run.ID, "err", cause)
+	events, err := w.Store.NewEvents(ctx, a.Name, maxAtOnce)
+	if err != nil {
+		return err
+	}
+	l := &look{Worker: w, events: events}
+	return w.Store.Update(ctx, func(tx *store.Tx) error { return l.settle(ctx, tx, all, store.EventUnused, cause.Error()) })
+}
+
+// look is one look at the events of a name.
+type look struct {
+	*Worker
+	events []*store.Event
+	found  []candidate
+}
+
+func all(*store.Event) bool       { return true }
+func pushed(e *store.Event) bool  { return e.Action == string(Push) }
+func deleted(e *store.Event) bool { return e.Action == string(Delete) }
+
+// settle notes what became of some of the events.
+func (l *look) settle(ctx context.Context, tx *store.Tx, which func(*store.Event) bool, state store.EventState, reason string) error {
+	var ids []int64
+	for _, e := range l.events {
+		if which(e) {
+			ids = append(ids, e.ID)
+		}
+	}
+	var registries []string
+	for _, c := range l.found {
+		if !slices.Contains(registries, c.registry.ID) {
+			registries = append(registries, c.registry.ID)
+		}
+	}
+	return tx.SettleEvents(ctx, ids, state, reason, registries)
+}
+
+func (l *look) unused(ctx context.Context, format string, args ...any) error {
+	return l.Store.Update(ctx, func(tx *store.Tx) error {
+		return l.settle(ctx, tx, all, store.EventUnused, fmt.Sprintf(format, args...))
+	})
+}
+
+func (l *look) run(ctx context.Context) error {
+	e := l.events[0]
+	if len(l.found) == 0 {
+		return l.unused(ctx, "no declared registry has it in scope")
+	}
+	if e.Tag == "" {
+		return l.deletedByDigest(ctx, e.Digest)
+	}
+	at, err := l.ask(ctx, e.Tag)
+	if err != nil {
+		return err
+	}
+	switch {
+	case at.present != nil && slices.ContainsFunc(l.events, pushed):
+		return l.pushed(ctx, e.Tag, at)
+	case at.present != nil:
+		return l.unused(ctx, "the registry still has the tag")
+	case len(at.gone) > 0:
+		return l.gone(ctx, []fallen{{e.Tag, at.gone}})
+	}
+	return l.unused(ctx, "%s", at.why)
+}
+
+// answer is what the registries say of a tag.
+type answer struct {
+	present *candidate // the first that has it
+	digest  string     // what it points to there
+	gone    []candidate
+	why     string // the last reason why a registry was passed over
+}
+
+// ask asks the candidates one by one for a tag until one has it. An error is returned only when trying again may help and
+// nobody has it.
+func (l *look) ask(ctx context.Context, tag string) (answer, error) {
+	var out answer
+	var again error
+	for i := range l.found {
+		c := &l.found[i]
+		d, err := l.head(ctx, c, tag)
+		switch kind := tidewaiter.KindOf(err); {
+		case err == nil && !c.byHost && !l.confirmed(d.Digest):
+			out.why = "the registries that have it in scope hold another image under the name"
+		case err == nil:
+			out.present, out.digest = c, d.Digest
+			return out, nil
+		case ctx.Err() != nil:
+			return out, ctx.Err()
+		case kind == tidewaiter.ErrGone:
+			out.gone = append(out.gone, *c)
+		case kind.Retryable():
+			again = err
+		default:
+			out.why = err.Error()
+		}
+	}
+	return out, again
+}
+
+func (l *look) head(ctx context.Context, c *candidate, reference string) (tidewaiter.Descriptor, error) {
+	source, err := l.Open(ctx, c.registry.ID)
+	if err != nil {
+		return tidewaiter.Descriptor{}, err
+	}
+	return source.Head(ctx, c.repository, reference)
+}
+
+// confirmed reports whether a registry that only its scope speaks for is the one: it holds a digest an event names, or no
+// event names any.
+func (l *look) confirmed(digest string) bool {
+	named := false
+	for _, e := range l.events {
+		if e.Digest == digest {
+			return true
+		}
+		named = named || e.Digest != ""
+	}
+	return !named
+}
+
+// pushed sees to it that what a tag points to now is scanned.
+func (l *look) pushed(ctx context.Context, tag string, at answer) error {
+	done, err := l.covered(ctx, tag, at)
+	if err != nil {
+		return err
+	}
+	if done == "" {
+		scan, err := l.Start(ctx, at.present.registry.ID, tidewaiter.Target{Repository: at.present.repository, Tag: tag})
+		if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+			return l.unused(ctx, "the registry was removed meanwhile")
+		}
+		if err != nil {
+			return err
+		}
+		done = "scan " + scan.ID + " was started"
+	}
+	return l.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := l.settle(ctx, tx, deleted, store.EventUnused, "the registry still has the tag"); err != nil {
+			return err
+		}
+		return l.settle(ctx, tx, pushed, store.EventDone, done)
+	})
+}
+
+// settleTime is how long events wait for a scan of their tag that has begun: it may have asked before the push or after.
+const settleTime = time.Second
+
+// covered says why no scan is needed; "" when one is.
+func (l *look) covered(ctx context.Context, tag string, at answer) (string, error) {
+	c := at.present
+	known, err := l.Store.TagByReference(ctx, c.registry.Host()+"/"+c.repository+":"+tag)
+	if err != nil && tidewaiter.KindOf(err) != tidewaiter.ErrNotFound {
+		return "", err
+	}
+	if err == nil && known.Digest == at.digest && known.GoneAt.IsZero() && known.ErrorKind == "" {
+		return "the image is known already", nil
+	}
+	scans, _, err := l.Store.Scans(ctx, store.ScanFilter{RegistryIDs: []string{c.registry.ID}, Unfinished: true, Page: store.Page{Limit: 1000}})
+	if err != nil {
+		return "", err
+	}
+	for _, s := range scans {
+		if s.Target == nil || s.Target.Repository != c.repository || s.Target.Tag != tag || s.Target.Digest != "" {
+			continue
+		}
+		switch s.State {
+		case tidewaiter.ScanQueued:
+			return "scan " + s.ID + " waits already", nil
+		case tidewaiter.ScanListing:
+			return "", &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "a scan of the tag has begun", RetryAfter: settleTime}
+		}
+	}
+	return "", nil
+}
