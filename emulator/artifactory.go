@@ -97,7 +97,8 @@ func (e *Emulator) artifactoryOnly(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		user, password, ok := r.BasicAuth()
 		// JFrog: the header X-JFrog-Art-Api takes an API key, and an access token as well.
-		if !(ok && e.artifactoryBasic(user, password)) && !e.isToken(r) && !same(r.Header.Get("X-Jfrog-Art-Api"), e.Login().Token) {
+		known := ok && e.artifactoryBasic(user, password)
+		if !known && !e.isToken(r) && !same(r.Header.Get("X-Jfrog-Art-Api"), e.Login().Token) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="Artifactory Realm"`)
 			writeJSON(w, r, http.StatusUnauthorized, document{"errors": []document{{"status": 401, "message": "Bad credentials"}}})
 			return

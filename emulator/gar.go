@@ -109,7 +109,7 @@ func (e *Emulator) garImages(w http.ResponseWriter, r *http.Request) {
 	var next string
 	var ok bool
 	if len(order) > 0 && (order[0] == "uploadtime" || order[0] == "updatetime") {
-		list, next, ok = e.timePage(from, to, len(order) == 1, true, q.Get("pageToken"), size)
+		list, next, ok = e.timePage(from, to, len(order) == 1, withChildren, q.Get("pageToken"), size)
 	} else {
 		var at place
 		var more bool
@@ -185,55 +185,4 @@ func (e *Emulator) garChildren(name string) []string {
 		}
 	}
 	return list
-}
-
-// timePage is a page of the manifests of several repositories in the order of time. The token says how many came before
-// and when the last of them was pushed, so that a page costs the same wherever it is.
-func (e *Emulator) timePage(from, to int, rising, children bool, token string, size int) ([]row, string, bool) {
-	at, ok := e.place(token)
-	if !ok {
-		return nil, "", false
-	}
-	s := span{}
-	if token != "" {
-		start := time.Unix(0, int64(at.repo))
-		if s.to = start; rising {
-			s = span{from: start}
-		}
-	}
-	var list []row
-	more, same, last := false, 0, time.Time{}
-	e.fleet.byTime(from, to, rising, s, func(repo int, k key, x entry) bool {
-		x.object = e.fleet.object(k)
-		group := []entry{x}
-		if children {
-			for _, c := range x.children {
-				group = append(group, entry{object: c, pushed: x.pushed.Add(-time.Second)})
-			}
-		}
-		if !x.pushed.Equal(last) {
-			if len(list) >= size {
-				more = true
-				return false
-			}
-			last, same = x.pushed, 0
-		}
-		for _, g := range group {
-			if token != "" && x.pushed.UnixNano() == int64(at.repo) && same < at.offset {
-				same++
-				continue
-			}
-			if len(list) >= size {
-				more = true
-				return false
-			}
-			same++
-			list = append(list, row{g, repo})
-		}
-		return true
-	})
-	if !more {
-		return list, "", true
-	}
-	return list, e.placeToken(place{int(last.UnixNano()), same}), true
 }

@@ -299,6 +299,9 @@ func listOCIR(t *testing.T, e *emulator.Emulator) fleet {
 		}
 		a := oracleGet(t, e, l, e.API+"/20160918/container/images?"+root+"&sortBy=TIMECREATED&sortOrder=DESC&limit=20&page="+url.QueryEscape(page))
 		a.decode(t, &doc)
+		if len(doc.Items) > 20 {
+			t.Fatalf("%d images on a page of 20", len(doc.Items))
+		}
 		for _, x := range doc.Items {
 			f.add(l.TenancyNamespace+"/"+x.RepositoryName, x.Version, x.Digest)
 		}

@@ -147,21 +147,19 @@ func (e *Emulator) ocirImages(w http.ResponseWriter, r *http.Request) {
 	from, to := e.compartment(r)
 	q := r.URL.Query()
 	size := number(r, "limit", 50, 1, 1000)
-	list, next, ok := e.timePage(from, to, q.Get("sortOrder") == "ASC", false, q.Get("page"), size)
+	list, next, ok := e.timePage(from, to, q.Get("sortOrder") == "ASC", byTag, q.Get("page"), size)
 	if !ok {
 		ocirError(w, r, http.StatusBadRequest, "InvalidParameter", "Invalid page token")
 		return
 	}
 	items := []document{}
 	for _, x := range list {
-		for _, t := range x.tags {
-			name := e.fleet.name(x.repo)
-			items = append(items, document{
-				"displayName": name + ":" + t, "digest": x.digest, "id": "ocid1.containerimage.oc1..i" + x.digest[7:27],
-				"compartmentId": "ocid1.compartment.oc1..emulator", "lifecycleState": "AVAILABLE", "repositoryName": name,
-				"repositoryId": "ocid1.containerrepo.oc1..r" + strconv.Itoa(x.repo), "timeCreated": x.pushed, "version": t,
-			})
-		}
+		name, t := e.fleet.name(x.repo), x.tags[0]
+		items = append(items, document{
+			"displayName": name + ":" + t, "digest": x.digest, "id": "ocid1.containerimage.oc1..i" + x.digest[7:27],
+			"compartmentId": "ocid1.compartment.oc1..emulator", "lifecycleState": "AVAILABLE", "repositoryName": name,
+			"repositoryId": "ocid1.containerrepo.oc1..r" + strconv.Itoa(x.repo), "timeCreated": x.pushed, "version": t,
+		})
 	}
 	if next != "" && !endsEarly(r) {
 		w.Header().Set("Opc-Next-Page", next)

@@ -170,9 +170,7 @@ func (v view) entries(offset, limit int, children bool, order func(int) int) ([]
 		e.object = v.f.object(k)
 		group := []entry{e}
 		if children {
-			for _, child := range e.children {
-				group = append(group, entry{object: child, pushed: e.pushed.Add(-time.Second)})
-			}
+			group = withChildren(e)
 		}
 		for _, g := range group[offset:] {
 			if len(list) == limit {

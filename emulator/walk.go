@@ -138,3 +138,67 @@ func (f *fleet) byTime(from, to int, rising bool, s span, yield func(repo int, k
 		heap.Fix(m, 0)
 	}
 }
+
+// timePage is a page of the manifests of several repositories in the order of time, each as the lines expand makes of it.
+// The token says how many came before
+// and when the last of them was pushed, so that a page costs the same wherever it is.
+func (e *Emulator) timePage(from, to int, rising bool, expand func(entry) []entry, token string, size int) ([]row, string, bool) {
+	at, ok := e.place(token)
+	if !ok {
+		return nil, "", false
+	}
+	s := span{}
+	if token != "" {
+		start := time.Unix(0, int64(at.repo))
+		if s.to = start; rising {
+			s = span{from: start}
+		}
+	}
+	var list []row
+	more, same, last := false, 0, time.Time{}
+	e.fleet.byTime(from, to, rising, s, func(repo int, k key, x entry) bool {
+		x.object = e.fleet.object(k)
+		if !x.pushed.Equal(last) {
+			if len(list) >= size {
+				more = true
+				return false
+			}
+			last, same = x.pushed, 0
+		}
+		for _, g := range expand(x) {
+			if token != "" && x.pushed.UnixNano() == int64(at.repo) && same < at.offset {
+				same++
+				continue
+			}
+			if len(list) >= size {
+				more = true
+				return false
+			}
+			same++
+			list = append(list, row{g, repo})
+		}
+		return true
+	})
+	if !more {
+		return list, "", true
+	}
+	return list, e.placeToken(place{int(last.UnixNano()), same}), true
+}
+
+// withChildren is a manifest and, where it is an index, its untagged members, which were pushed just before it.
+func withChildren(x entry) []entry {
+	group := []entry{x}
+	for _, c := range x.children {
+		group = append(group, entry{object: c, pushed: x.pushed.Add(-time.Second)})
+	}
+	return group
+}
+
+// byTag is a line for each tag.
+func byTag(x entry) []entry {
+	var group []entry
+	for _, t := range x.tags {
+		group = append(group, entry{object: x.object, tags: []string{t}, pushed: x.pushed})
+	}
+	return group
+}

@@ -79,6 +79,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		Store: a.store, Jobs: a.queue, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
 		Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
+	a.openEvents(connections)
 	a.openCalendar()
 	if err := a.openSurfaces(ctx, keyring, metrics); err != nil {
 		return nil, err
@@ -126,7 +127,7 @@ func (a *App) openEngine(_ context.Context, client *oci.Client, connections *con
 	a.onClose(a.matcher.Close)
 	pipeline := scan.New(scan.Config{
 		Store: a.store, Jobs: a.queue, Engine: analyzer, Matcher: a.matcher, Worker: a.queue.ID(),
-		Open: func(ctx context.Context, id string) (scan.Source, error) { return connections.Open(ctx, id) },
+		Open: func(ctx context.Context, id string) (scan.Source, error) { return a.source(ctx, connections, id) },
 		Now:  time.Now, Log: a.cfg.Log, Metrics: metrics,
 	})
 	for _, s := range pipeline.Stages() {
@@ -135,6 +136,7 @@ func (a *App) openEngine(_ context.Context, client *oci.Client, connections *con
 			a.queue.HandleFailure(s.Kind, s.Failed)
 		}
 	}
+	a.handleHarbor(pipeline)
 	discoverer := discover.New(discover.Config{
 		Store: a.store, Jobs: a.queue, TagJob: tagJob, Analyzer: analyzer.Version(), Parallel: 40, Now: time.Now, Log: a.cfg.Log,
 		Open: func(ctx context.Context, id string) (discover.Source, error) { return connections.Open(ctx, id) },
@@ -168,6 +170,7 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 	a.handler = httpd.Handler(httpd.Config{
 		Prisma:  prisma.New(prisma.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}),
 		Qualys:  qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now}),
+		Harbor:  a.openHarbor(),
 		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
 		Ready:   a.store.Ping,
 		Log:     a.cfg.Log,

@@ -49,7 +49,9 @@ func start(t *testing.T, cfg app.Config) *server {
 	if cfg.Data == "" {
 		cfg.Data = t.TempDir()
 	}
-	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
 	a, err := app.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -127,7 +127,7 @@ func (c *Connector) prepare(r *tidewaiter.Registry, cred *tidewaiter.Credential,
 	if !ok {
 		return nil, tidewaiter.Errorf(tidewaiter.ErrUnsupported, "there is no registry kind %q", r.Kind)
 	}
-	if cred != nil && !takes(k.Capabilities, cred.Kind) {
+	if cred != nil && !takes(k.Capabilities, cred) {
 		return nil, wrongCredential(k.Capabilities, cred.Kind)
 	}
 	conn, err := k.open(&opening{Connector: c, registry: r, credential: cred, secret: plain, trace: trace})

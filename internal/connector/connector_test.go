@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"context"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,6 +39,24 @@ func TestCapabilities(t *testing.T) {
 	}
 	if _, ok := connector.CapabilitiesOf("none"); ok {
 		t.Error("there is no such kind")
+	}
+}
+
+// TestREADME holds that every kind and every setting is in the README.
+func TestREADME(t *testing.T) {
+	raw, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range connector.Kinds() {
+		if !strings.Contains(string(raw), "| `"+string(c.Kind)+"` | "+string(c.Repositories)+" | "+string(c.Tags)+" |") {
+			t.Errorf("no row of %s", c.Kind)
+		}
+		for _, f := range c.Settings {
+			if !strings.Contains(string(raw), "`"+f.Key+"`") {
+				t.Errorf("no %s of %s", f.Key, c.Kind)
+			}
+		}
 	}
 }
 

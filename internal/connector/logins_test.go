@@ -1,6 +1,10 @@
 package connector_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,7 +12,9 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/emulator"
+	"github.com/tidewaiter/tidewaiter/internal/connector"
 	"github.com/tidewaiter/tidewaiter/internal/connector/connectortest"
+	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -231,4 +237,65 @@ func TestDockerHubLibrary(t *testing.T) {
 	if tidewaiter.KindOf(err) != tidewaiter.ErrUnsupported || !strings.Contains(err.Error(), "organization") {
 		t.Errorf("without an organisation: %v", err)
 	}
+}
+
+func TestOpenShiftTokenFilesElsewhereAreNotRead(t *testing.T) {
+	s := connectortest.Emulate(t, tidewaiter.KindOpenShift, small())
+	dir := t.TempDir()
+	s.Options.TokenFiles = filepath.Join(dir, "tokens")
+	for _, path := range []string{"/etc/passwd", filepath.Join(dir, "tokens", "..", "x"), filepath.Join(dir, "tokensx"), s.Options.TokenFiles, "tokens/x"} {
+		s.Credential.Settings["tokenFile"] = path
+		_, err := connector.NewWithOptions(s.Client(t, nil), nil, nil, s.Options).Connect(s.Registry, s.Credential, secret.Value{}, nil)
+		if tidewaiter.KindOf(err) != tidewaiter.ErrInvalid {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestGoogleMetadata has the token of the machine's own service account, which the metadata service gives without TLS.
+func TestGoogleMetadata(t *testing.T) {
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
+	s := connectortest.Emulate(t, tidewaiter.KindGAR, small())
+	network := s.Client(t, nil)
+	token := ""
+	metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Metadata-Flavor") != "Google" || r.URL.Path != "/computeMetadata/v1/instance/service-accounts/default/token" {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprintf(w, `{"access_token":%q,"expires_in":3599}`, token)
+	}))
+	defer metadata.Close()
+	token = machineToken(t, s, network)
+	s.Options.Endpoints["google-metadata"] = metadata.URL
+	s.Secret = secret.Value{}
+	s.Registry.Settings["projectId"] = s.Emulator.Login().Project
+	s.Lists(t)
+	s.Pulls(t)
+}
+
+// machineToken has the emulator's own metadata service give a token.
+func machineToken(t *testing.T, s *connectortest.Emulated, client *oci.Client) string {
+	t.Helper()
+	plain, err := client.HTTP(oci.Endpoint{TLS: s.Registry.TLS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Emulator.API+"/computeMetadata/v1/instance/service-accounts/default/token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Metadata-Flavor", "Google")
+	resp, err := plain.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Token == "" {
+		t.Fatalf("%d: %v", resp.StatusCode, err)
+	}
+	return answer.Token
 }

@@ -147,8 +147,14 @@ func (o *opening) authorize(a *api) {
 	}
 }
 
-func takes(c Capabilities, of tidewaiter.CredentialKind) bool {
-	return slices.ContainsFunc(c.Credentials, func(f CredentialForm) bool { return f.Kind == of })
+// takes reports whether a kind can log in with a credential. Whatever has a user name and a secret is as good as basic.
+func takes(c Capabilities, cred *tidewaiter.Credential) bool {
+	plain := cred.Username != "" && slices.Contains([]tidewaiter.CredentialKind{
+		tidewaiter.CredentialBasic, tidewaiter.CredentialToken, tidewaiter.CredentialDTR, tidewaiter.CredentialGitLab,
+	}, cred.Kind)
+	return slices.ContainsFunc(c.Credentials, func(f CredentialForm) bool {
+		return f.Kind == cred.Kind || plain && f.Kind == tidewaiter.CredentialBasic
+	})
 }
 
 func wrongCredential(c Capabilities, of tidewaiter.CredentialKind) error {

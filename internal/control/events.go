@@ -89,6 +89,17 @@ func (c *Control) storeEvents(ctx context.Context, tx *store.Tx, d Delivery, r e
 	return c.jobs.Enqueue(ctx, tx, jobs...)
 }
 
+// StartEventScan puts a scan of one tag on the queue, in the lane of events and in the caller's transaction. Errors:
+// ErrNotFound for an unknown registry.
+func (c *Control) StartEventScan(ctx context.Context, tx *store.Tx, registryID string, t tidewaiter.Target) (*tidewaiter.Scan, error) {
+	r, err := tx.Registry(ctx, registryID)
+	if err != nil {
+		return nil, err
+	}
+	scan := c.newScan(r, ScanRequest{Lane: tidewaiter.LaneEvent, Target: &t})
+	return scan, c.insertScans(ctx, tx, []*tidewaiter.Scan{scan})
+}
+
 // ListEvents returns a page of events without their bodies, newest first, and the cursor of the next page.
 func (c *Control) ListEvents(ctx context.Context, f EventFilter) ([]*Event, string, error) {
 	return c.store.Events(ctx, f)

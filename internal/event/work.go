@@ -43,8 +43,8 @@ type Source interface {
 type Config struct {
 	Store *store.DB
 	Open  func(ctx context.Context, registryID string) (Source, error) // a declared registry, logged in
-	// Start puts a scan of one tag on the queue, in the lane of events.
-	Start func(ctx context.Context, registryID string, target tidewaiter.Target) (*tidewaiter.Scan, error)
+	// Start puts a scan of one tag on the queue, in the lane of events; ErrNotFound when there is no such registry.
+	Start func(ctx context.Context, tx *store.Tx, registryID string, target tidewaiter.Target) (*tidewaiter.Scan, error)
 	Now   func() time.Time
 	Log   *slog.Logger
 }
@@ -59,7 +59,7 @@ func NewWorker(c Config) *Worker { return &Worker{c} }
 const maxAtOnce = 5000
 
 // Work looks at the new events of a name: asks the registry what the tag points to now, and starts a scan unless that image
-// is known or a scan of the tag waits already. A job that runs twice finds its scan waiting.
+// is known or a scan of the tag waits already. What it starts and what became of the events is stored together.
 func (w *Worker) Work(ctx context.Context, run tidewaiter.JobRun) error {
 	var a Args
 	if err := json.Unmarshal(run.Args, &a); err != nil {
@@ -209,44 +209,44 @@ func (l *look) confirmed(digest string) bool {
 	return !named
 }
 
-// pushed sees to it that what a tag points to now is scanned.
+// pushed sees to it that what a tag points to now is scanned. It looks, starts the scan and settles the events in one
+// transaction, one such at a time for a registry.
 func (l *look) pushed(ctx context.Context, tag string, at answer) error {
-	done, err := l.covered(ctx, tag, at)
-	if err != nil {
-		return err
-	}
-	if done == "" {
-		scan, err := l.Start(ctx, at.present.registry.ID, tidewaiter.Target{Repository: at.present.repository, Tag: tag})
-		if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
-			return l.unused(ctx, "the registry was removed meanwhile")
+	err := l.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.LockOrigin(ctx, tidewaiter.Origin("event "+at.present.registry.ID)); err != nil {
+			return err
 		}
+		done, err := l.covered(ctx, tx, tag, at)
 		if err != nil {
 			return err
 		}
-		done = "scan " + scan.ID + " was started"
-	}
-	return l.Store.Update(ctx, func(tx *store.Tx) error {
+		if done == "" {
+			target := tidewaiter.Target{Repository: at.present.repository, Tag: tag}
+			scan, err := l.Start(ctx, tx, at.present.registry.ID, target)
+			if err != nil {
+				return err
+			}
+			done = "scan " + scan.ID + " was started"
+		}
 		if err := l.settle(ctx, tx, deleted, store.EventUnused, "the registry still has the tag"); err != nil {
 			return err
 		}
 		return l.settle(ctx, tx, pushed, store.EventDone, done)
 	})
+	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+		return l.unused(ctx, "the registry was removed meanwhile")
+	}
+	return err
 }
 
 // settleTime is how long events wait for a scan of their tag that has begun: it may have asked before the push or after.
 const settleTime = time.Second
 
-// covered says why no scan is needed; "" when one is.
-func (l *look) covered(ctx context.Context, tag string, at answer) (string, error) {
+// covered says why no scan is needed; "" when one is. It looks at the scans first: one that is past its listing by then has
+// recorded what the tag points to.
+func (l *look) covered(ctx context.Context, tx *store.Tx, tag string, at answer) (string, error) {
 	c := at.present
-	known, err := l.Store.TagByReference(ctx, c.registry.Host()+"/"+c.repository+":"+tag)
-	if err != nil && tidewaiter.KindOf(err) != tidewaiter.ErrNotFound {
-		return "", err
-	}
-	if err == nil && known.Digest == at.digest && known.GoneAt.IsZero() && known.ErrorKind == "" {
-		return "the image is known already", nil
-	}
-	scans, _, err := l.Store.Scans(ctx, store.ScanFilter{RegistryIDs: []string{c.registry.ID}, Unfinished: true, Page: store.Page{Limit: 1000}})
+	scans, _, err := tx.Scans(ctx, store.ScanFilter{RegistryIDs: []string{c.registry.ID}, Unfinished: true, Page: store.Page{Limit: 1000}})
 	if err != nil {
 		return "", err
 	}
@@ -261,5 +261,12 @@ func (l *look) covered(ctx context.Context, tag string, at answer) (string, erro
 			return "", &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "a scan of the tag has begun", RetryAfter: settleTime}
 		}
 	}
-	return "", nil
+	known, err := tx.TagByReference(ctx, c.registry.Host()+"/"+c.repository+":"+tag)
+	if err == nil && known.Digest == at.digest && known.GoneAt.IsZero() && known.ErrorKind == "" {
+		return "the image is known already", nil
+	}
+	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+		err = nil
+	}
+	return "", err
 }

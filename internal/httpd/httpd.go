@@ -8,12 +8,15 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/harbor"
 )
 
 // Config says what to serve. Surfaces may be nil; their paths are 404 then.
 type Config struct {
 	Prisma  http.Handler
 	Qualys  http.Handler
+	Harbor  http.Handler
 	Metrics http.Handler
 	Ready   func(ctx context.Context) error // nil when requests can be served
 	Log     *slog.Logger
@@ -27,10 +30,11 @@ func Handler(c Config) http.Handler {
 			mux.Handle(pattern, h)
 		}
 	}
-	mount("/api/", c.Prisma)   // /api/v1/…, /api/v32.07/…
-	mount("/csapi/", c.Qualys) // /csapi/v1.1/…, /csapi/v1.3/…
-	mount("/auth", c.Qualys)   // POST: a token for the gateway style
-	mount("/auth/", c.Qualys)  // /auth/oidc
+	mount("/api/", c.Prisma)       // /api/v1/…, /api/v32.07/…
+	mount(harbor.Prefix, c.Harbor) // /api/v1/harbor/…: what Harbor asks a scanner
+	mount("/csapi/", c.Qualys)     // /csapi/v1.1/…, /csapi/v1.3/…
+	mount("/auth", c.Qualys)       // POST: a token for the gateway style
+	mount("/auth/", c.Qualys)      // /auth/oidc
 	mount("/metrics", c.Metrics)
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", ready(c.Ready))

@@ -5,7 +5,10 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/harbor"
 )
 
 // hardened sets the headers every answer carries.
@@ -27,7 +30,7 @@ func recovered(log *slog.Logger, next http.Handler) http.Handler {
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 					panic(p)
 				}
-				log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				log.Error("request panicked", "method", r.Method, "path", loggable(r.URL.Path), "panic", p, "stack", string(debug.Stack()))
 				http.Error(w, "internal error", http.StatusInternalServerError)
 			}
 		}()
@@ -45,7 +48,7 @@ func logged(log *slog.Logger, next http.Handler) http.Handler {
 		if seen.status >= http.StatusInternalServerError {
 			level = slog.LevelWarn
 		}
-		log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", seen.status,
+		log.Log(r.Context(), level, "request", "method", r.Method, "path", loggable(r.URL.Path), "status", seen.status,
 			"bytes", seen.bytes, "took", time.Since(began).Round(time.Microsecond))
 	})
 }
@@ -69,3 +72,13 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach what is underneath.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// loggable cuts off the end of a path that is a secret: the addresses events and Harbor's requests are sent to.
+func loggable(path string) string {
+	for _, secret := range []string{"/registry/webhook/", harbor.Prefix} {
+		if before, _, found := strings.Cut(path, secret); found {
+			return before + secret + "…"
+		}
+	}
+	return path
+}

@@ -19,6 +19,12 @@ const (
 // readBody reads a request's body up to a limit, whatever its Content-Type says. Prisma: the vendor's own examples send
 // JSON without naming it.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	b, err := readWhole(w, r, limit)
+	return bytes.TrimSpace(b), err
+}
+
+// readWhole reads a body to the byte, as signatures need it.
+func readWhole(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tidewaiter.Errorf(tidewaiter.ErrTooLarge, "the body is larger than %d MiB", limit>>20)
@@ -26,7 +32,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, tidewaiter.Errorf(tidewaiter.ErrInvalid, "the body was cut short")
 	}
-	return bytes.TrimSpace(b), nil
+	return b, nil
 }
 
 // decode reads JSON the way the vendor's consoles do: names in any case, unknown ones ignored.

@@ -30,7 +30,11 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status = statusOf[e.Kind]
 	}
 	if status == 0 {
-		s.log.ErrorContext(r.Context(), "prisma: request went wrong", "method", r.Method, "path", r.URL.Path, "error", err)
+		path := r.URL.Path
+		if r.PathValue("suffix") != "" {
+			path = r.Pattern // the end of this one is a secret
+		}
+		s.log.ErrorContext(r.Context(), "prisma: request went wrong", "method", r.Method, "path", path, "error", err)
 		writeError(w, http.StatusInternalServerError, "internal error")
 		return
 	}

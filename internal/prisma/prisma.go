@@ -103,6 +103,10 @@ func (s *server) routes() []route {
 		{"GET", "/statuses/registry", tidewaiter.MayReadImages, s.getStatus},
 		{"GET", "/statuses/intelligence", anyUser, s.getIntelligence},
 
+		{"POST", "/registry/webhook/{suffix}", anyone, s.receiveEvent},
+		{"DELETE", "/registry/webhook/{suffix}", anyone, s.receiveEvent},
+		{"OPTIONS", "/registry/webhook/{suffix}", anyone, s.allowEvents},
+
 		{"GET", "/static/vulnerabilities", anyUser, s.getStaticVulnerabilities},
 
 		{"GET", "/stats/vulnerabilities", tidewaiter.MayReadImages, s.getVulnerabilityStats},

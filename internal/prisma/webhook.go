@@ -28,7 +28,7 @@ func (s *server) receiveEvent(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := s.invited(w, r); !ok {
 		return err
 	}
-	body, err := readBody(w, r, control.MaxDelivery)
+	body, err := readWhole(w, r, control.MaxDelivery)
 	if err != nil {
 		if tidewaiter.KindOf(err) == tidewaiter.ErrTooLarge {
 			s.log.WarnContext(r.Context(), "event refused", "err", err)

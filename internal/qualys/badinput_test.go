@@ -136,6 +136,18 @@ func TestBadInput(t *testing.T) {
 		{"POST", "/registry/" + id + "/schedule", `{"filters":[{"repoTags":[{"repo":"a b"}]}]}`, 400, "repo"},
 		{"POST", "/registry/" + id + "/schedule", `{"filters":[{"repoTags":[{"repo":"a","tag":"x/y"}]}]}`, 400, "tag"},
 		{"POST", "/registry/" + id + "/schedule", `{"filters":{}}`, 400, "filters"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":false}`, 400, "schedule"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":false,"schedule":"25:00"}`, 400, "schedule"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":false,"schedule":"noon"}`, 400, "schedule"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":false,"schedule":10}`, 400, "schedule"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":"no"}`, 400, "onDemand"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":false,"scheduleScanIntervalInDays":0}`, 400, "scheduleScanIntervalInDays"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":false,"scheduleScanIntervalInDays":366}`, 400, "scheduleScanIntervalInDays"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":false,"schedule":"10:00","weekDay":"MONDAY"}`, 400, "weekDay"},
+		{"POST", "/registry/" + id + "/schedule", `{"onDemand":false,"scheduleScanIntervalInDays":7,"weekDay":"MO"}`, 400, "weekDay"},
+		{"POST", "/registry/" + id + "/schedule", `{"name":"` + strings.Repeat("n", 257) + `"}`, 400, "name"},
+		{"DELETE", "/registry/" + id + "/schedule", `{"scheduleIds":"x"}`, 400, "scheduleIds"},
+		{"DELETE", "/registry/" + id + "/schedule/bulk?filter=state:x", "", 400, "filter"},
 	} {
 		t.Run(fmt.Sprintf("%03d %s", i, b.says), func(t *testing.T) {
 			a := c.call(b.method, b.path, b.body)

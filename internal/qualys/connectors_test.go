@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tidewaiter/tidewaiter/internal/qualys"
-	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
 func TestAWSConnectors(t *testing.T) {
@@ -56,70 +55,6 @@ func TestAWSConnectors(t *testing.T) {
 
 func TestAWSBaseNeedsAnAccount(t *testing.T) {
 	want[map[string]any](start(t), 404, "GET", "/registry/aws-base", "")
-}
-
-func TestSchedules(t *testing.T) {
-	c := start(t)
-	id := c.create(private("r1", "https://r.example.com", "u", "p"))
-	c.endScan(id, "")
-	c.clock.forward(time.Minute)
-	c.jobs.take()
-	body := `{"name":"now","onDemand":true,"filters":[{"days":7,"repoTags":[{"repo":"team/app","tag":"1.2, 1.3"},{"repo":"team/api","tag":".*"},{"repo":"team/web","tag":null}]}],
-		"schedule":"00:00","forceScan":true,"registryType":"AWS"}`
-	made := want[map[string]string](c, 200, "POST", "/registry/"+id+"/schedule", body)
-	if made["scheduleId"] == "" || made["scheduleId"] != made["scheduleUuid"] {
-		t.Fatalf("%v", made)
-	}
-	scan, err := c.control.Scan(t.Context(), made["scheduleId"])
-	c.must(err)
-	if diff := cmp.Diff([]tidewaiter.Selector{{Repository: "team/app", Tags: []string{"1.2", "1.3"}}, {Repository: "team/api"}, {Repository: "team/web"}}, scan.Scope.Select); diff != "" ||
-		!scan.Force || !scan.OnDemand || scan.Scope.MaxAgeDays != 7 || scan.Lane != tidewaiter.LaneInteractive || len(c.jobs.take()) != 1 {
-		t.Errorf("%+v %s", scan, diff)
-	}
-	list := get[struct {
-		Data []map[string]any
-	}](c, "/registry/"+id+"/schedule").Data
-	if len(list) != 2 || list[0]["scheduleUuid"] != made["scheduleId"] || list[0]["status"] != "Queued" || list[1]["status"] != "Finished" {
-		t.Fatalf("%v", list)
-	}
-	if filters, err := json.Marshal(list[0]["filters"]); err != nil || string(filters) != `[{"days":7,"repoTags":[{"repo":"team/app","tag":"1.2,1.3"},{"repo":"team/api","tag":null},{"repo":"team/web","tag":null}]}]` {
-		t.Errorf("%s", filters)
-	}
-	if a := c.call("GET", "/registry/"+id+"/schedule?filter=status:Running", ""); a.status != 204 {
-		t.Errorf("%+v", a)
-	}
-	want[map[string]any](c, 400, "POST", "/registry/"+id+"/schedule", `{"onDemand":false,"schedule":"10:00"}`)
-	want[map[string]any](c, 404, "POST", "/registry/none/schedule", `{}`)
-}
-
-func TestCancel(t *testing.T) {
-	c := start(t)
-	id := c.create(private("r1", "https://r.example.com", "u", "p"))
-	c.endScan(id, "")
-	one := func() string {
-		c.clock.forward(time.Minute)
-		return want[map[string]string](c, 200, "POST", "/registry/"+id+"/schedule", `{"filters":[{"repoTags":[{"repo":"a"}]}]}`)["scheduleId"]
-	}
-	first, second, third := one(), one(), one()
-	state := func(id string) tidewaiter.ScanState {
-		s, err := c.control.Scan(t.Context(), id)
-		c.must(err)
-		return s.State
-	}
-	want[map[string]string](c, 200, "POST", "/registry/"+id+"/schedule/"+first+"/cancel", "")
-	if state(first) != tidewaiter.ScanCanceled || state(second) != tidewaiter.ScanQueued || len(c.jobs.canceled) != 0 {
-		t.Errorf("%s %s %v", state(first), state(second), c.jobs.canceled)
-	}
-	want[map[string]any](c, 409, "POST", "/registry/"+id+"/schedule/"+first+"/cancel", "")
-	want[map[string]any](c, 404, "POST", "/registry/other/schedule/"+second+"/cancel", "")
-	want[map[string]any](c, 400, "POST", "/registry/"+id+"/schedule/cancel", "")
-	if job := want[map[string]string](c, 200, "POST", "/registry/"+id+"/schedule/cancel?scheduleIds="+second+"&filter=scheduleUuid:*", "{}"); job["CancelJobId"] == "" || state(second) != tidewaiter.ScanCanceled || state(third) != tidewaiter.ScanQueued {
-		t.Errorf("%v %s %s", job, state(second), state(third))
-	}
-	want[map[string]string](c, 200, "POST", "/registry/"+id+"/schedule/cancel?filter=status%3AQueued", "")
-	if state(third) != tidewaiter.ScanCanceled || len(c.jobs.canceled) != 1 {
-		t.Errorf("%s %v: the last one's jobs go as well", state(third), c.jobs.canceled)
-	}
 }
 
 func TestRateLimits(t *testing.T) {

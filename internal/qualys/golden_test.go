@@ -38,6 +38,9 @@ func golden(t *testing.T, name string, a answer) {
 	}
 }
 
+const automatic = `{"name":"nightly","onDemand":false,"filters":[{"days":null,"repoTags":[{"repo":"team/app","tag":"1.2,1.3"},{"repo":"team/api","tag":null}]}],
+	"schedule":"19:30","scheduleScanIntervalInDays":7,"weekDay":"MONDAY","forceScan":true}`
+
 // TestGolden holds the answer of every endpoint, byte for byte but for white space.
 func TestGolden(t *testing.T) {
 	c := start(t, func(cfg *qualys.Config) { cfg.AWSAccount = "999988887777" })
@@ -67,6 +70,12 @@ func TestGolden(t *testing.T) {
 		{"registry_create_exists", "POST", "/registry", private("x", "https://x.example.com", "u", "p")},
 		{"registry_update", "PUT", "/registry/" + id, private("r2", "https://r.example.com", "u", "p")},
 		{"schedule_create", "POST", "/registry/" + id + "/schedule", `{"filters":[{"repoTags":[{"repo":"a"}]}]}`},
+		{"schedule_create_automatic", "POST", "/registry/" + id + "/schedule", automatic},
+		{"schedule_list", "GET", "/registry/" + id + "/schedule?filter=onDemand:false", ""},
+		{"schedule_update", "PUT", "/registry/" + id + "/schedule/00000000-0000-4000-8000-000000000014", `{"forceScan":false}`},
+		{"schedule_cancel_one", "POST", "/registry/" + id + "/schedule/00000000-0000-4000-8000-000000000014/cancel", ""},
+		{"schedule_delete_one", "DELETE", "/registry/" + id + "/schedule/00000000-0000-4000-8000-000000000014", ""},
+		{"schedule_delete", "DELETE", "/registry/" + id + "/schedule/bulk?filter=status:Finished", ""},
 		{"schedule_cancel", "POST", "/registry/" + id + "/schedule/cancel?filter=status:Queued", ""},
 		{"registry_delete", "DELETE", "/registry/" + gar, ""},
 		{"registry_not_found", "GET", "/registry/none", ""},

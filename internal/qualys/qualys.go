@@ -83,7 +83,11 @@ func (s *server) routes() []route {
 
 		{"GET", "/registry/{registryId}/schedule", tidewaiter.MayReadRegistries, s.getSchedules},
 		{"POST", "/registry/{registryId}/schedule", tidewaiter.MayScan, s.postSchedule},
+		{"DELETE", "/registry/{registryId}/schedule", tidewaiter.MayScan, s.deleteSchedules},
+		{"DELETE", "/registry/{registryId}/schedule/bulk", tidewaiter.MayScan, s.deleteSchedules},
 		{"POST", "/registry/{registryId}/schedule/cancel", tidewaiter.MayScan, s.cancelSchedules},
+		{"PUT", "/registry/{registryId}/schedule/{scheduleId}", tidewaiter.MayScan, s.putSchedule},
+		{"DELETE", "/registry/{registryId}/schedule/{scheduleId}", tidewaiter.MayScan, s.deleteSchedule},
 		{"POST", "/registry/{registryId}/schedule/{scheduleId}/cancel", tidewaiter.MayScan, s.cancelSchedule},
 
 		{"GET", "/registry/aws-base", tidewaiter.MayReadCredentials, s.getAWSBase},

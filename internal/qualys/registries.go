@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -152,54 +151,14 @@ func (s *server) deleteRegistries(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	ids, err := idsOf(r, body, "registryIds")
+	ids, _, err := selection(r, body, "registryIds")
 	if err != nil {
 		return err
 	}
-	return s.delete(w, r, ids)
-}
-
-// maxDeleted is how many registries one request may delete.
-const maxDeleted = 1000
-
-// idsOf reads ids from the query, an object or an array.
-func idsOf(r *http.Request, body []byte, name string) ([]string, error) {
-	ids := slices.Clone(r.URL.Query()[name])
-	switch {
-	case len(body) == 0:
-	case body[0] == '[':
-		var more []string
-		if err := decode(body, &more); err != nil {
-			return nil, err
-		}
-		ids = append(ids, more...)
-	default:
-		var more map[string]any
-		if err := decode(body, &more); err != nil {
-			return nil, err
-		}
-		list, ok := more[name].([]any)
-		if !ok && more[name] != nil {
-			return nil, tidewaiter.Invalid(name, "it is not a list")
-		}
-		for _, id := range list {
-			text, ok := id.(string)
-			if !ok {
-				return nil, tidewaiter.Invalid(name, "an id is not a text")
-			}
-			ids = append(ids, text)
-		}
-	}
-	ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
 	if len(ids) == 0 {
-		return nil, tidewaiter.Invalid(name, "no id is given").WithFix("name what is to be deleted")
+		return tidewaiter.Invalid("registryIds", "no id is given").WithFix("name what is to be deleted")
 	}
-	if len(ids) > maxDeleted {
-		return nil, tidewaiter.Invalid(name, "%d ids are more than the limit of %d", len(ids), maxDeleted)
-	}
-	return ids, nil
+	return s.delete(w, r, ids)
 }
 
 // delete removes registries, all or none. Qualys: one whose scan is running cannot be deleted.
@@ -210,14 +169,12 @@ func (s *server) delete(w http.ResponseWriter, r *http.Request, ids []string) er
 			return err
 		}
 	}
-	scans, err := s.control.LatestScans(ctx, ids)
+	running, _, err := s.control.Scans(ctx, control.ScanFilter{RegistryIDs: ids, States: runningStates, Page: control.Page{Limit: 1}})
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if current := scans[id].Current; current != nil && current.State != tidewaiter.ScanQueued {
-			return tidewaiter.Errorf(tidewaiter.ErrConflict, "registry %s is being scanned", id).WithFix("cancel the scan first, or wait")
-		}
+	if len(running) > 0 {
+		return tidewaiter.Errorf(tidewaiter.ErrConflict, "registry %s is being scanned", running[0].RegistryID).WithFix("cancel the scan first, or wait")
 	}
 	if err := s.control.DeleteRegistries(ctx, ids...); err != nil {
 		return err

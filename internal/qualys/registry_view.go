@@ -17,7 +17,7 @@ type registrySummary struct {
 	TotalImages           int            `json:"totalImages"`
 	TotalScannedImages    int            `json:"totalScannedImages"`
 	TotalVulnerableImages int            `json:"totalVulnerableImages"`
-	ScheduleStatusList    map[string]int `json:"scheduleStatusList"` // how many scans have which status; {} when there are none
+	ScheduleStatusList    map[string]int `json:"scheduleStatusList"` // how many schedules have which status; {} when there are none
 	Created               millis         `json:"created"`
 	Updated               millis         `json:"updated"`
 	LastScanned           millis         `json:"lastScanned"`
@@ -90,15 +90,6 @@ type acrConnector struct {
 	ApplicationID  string `json:"applicationId"` // ours: one client compares it
 }
 
-// scheduleStatus is what the state of a scan is called.
-var scheduleStatus = map[tidewaiter.ScanState]string{
-	tidewaiter.ScanQueued: "Queued", tidewaiter.ScanListing: "Running", tidewaiter.ScanScanning: "Running",
-	tidewaiter.ScanCompleted: "Finished", tidewaiter.ScanFailed: "Error", tidewaiter.ScanCanceled: "Canceled",
-}
-
-// countedScans bounds how many of a list's scans are counted by status, newest first.
-const countedScans = 20_000
-
 // summaries describes registries with their roll-ups, in their order.
 func (s *server) summaries(ctx context.Context, registries []*tidewaiter.Registry) ([]registrySummary, []declared, error) {
 	ids := make([]string, len(registries))
@@ -112,31 +103,21 @@ func (s *server) summaries(ctx context.Context, registries []*tidewaiter.Registr
 	if err != nil {
 		return nil, nil, err
 	}
-	scans, _, err := s.control.Scans(ctx, control.ScanFilter{RegistryIDs: ids, Page: control.Page{Limit: countedScans}})
+	counts, err := s.control.ScheduleCounts(ctx, ids)
 	if err != nil {
 		return nil, nil, err
-	}
-	status := map[string]map[string]int{}
-	for _, scan := range scans {
-		if status[scan.RegistryID] == nil {
-			status[scan.RegistryID] = map[string]int{}
-		}
-		status[scan.RegistryID][scheduleStatus[scan.State]]++
 	}
 	out, kept := make([]registrySummary, len(ids)), make([]declared, len(ids))
 	for i, r := range registries {
 		if kept[i], err = declaredOf(r); err != nil {
 			return nil, nil, err
 		}
-		out[i] = summaryOf(r, kept[i], totals[r.ID], status[r.ID])
+		out[i] = summaryOf(r, kept[i], totals[r.ID], statusList(counts[r.ID]))
 	}
 	return out, kept, nil
 }
 
 func summaryOf(r *tidewaiter.Registry, d declared, totals control.Totals, status map[string]int) registrySummary {
-	if status == nil {
-		status = map[string]int{}
-	}
 	return registrySummary{
 		RegistryUUID: r.ID, RegistryName: nameOf(r), RegistryURI: d.RegistryURI, RegistryType: d.RegistryType,
 		RepoCount: totals.Repositories, TotalImages: totals.Images, TotalScannedImages: totals.Scanned,

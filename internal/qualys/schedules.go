@@ -1,9 +1,9 @@
 package qualys
 
 import (
+	"cmp"
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,171 +13,22 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// schedule is Qualys' Schedule: a scan of a registry. Ours: every scan is shown as one, whoever asked for it.
-type schedule struct {
-	ScheduleUUID          string           `json:"scheduleUuid"`
-	Name                  string           `json:"name"`
-	Status                string           `json:"status"`
-	OnDemand              bool             `json:"onDemand"`
-	Schedule              *string          `json:"schedule"`
-	ForceScan             bool             `json:"forceScan"`
-	Filters               []scheduleFilter `json:"filters"`
-	Errors                []scheduleError  `json:"errors"`
-	Created               millis           `json:"created"`
-	Updated               millis           `json:"updated"`
-	JobStart              millis           `json:"jobStartDate"`
-	JobCompletion         millis           `json:"jobCompletionDate"`
-	JobListingStart       millis           `json:"jobListingStartDate"`
-	JobListingCompletion  millis           `json:"jobListingCompletionDate"`
-	JobScanningStart      millis           `json:"jobScanningStartDate"`
-	JobScanningCompletion millis           `json:"jobScanningCompletionDate"`
-}
-
-type scheduleFilter struct {
-	Days     *int      `json:"days"`
-	RepoTags []repoTag `json:"repoTags"`
-}
-
-type repoTag struct {
-	Repo string  `json:"repo"`
-	Tag  *string `json:"tag"`
-}
-
-type scheduleError struct {
-	ErrorCode     string            `json:"errorCode"`
-	ErrorMessage  string            `json:"errorMessage"`
-	ContextParams map[string]string `json:"contextParams"`
-}
-
-// scheduleOf shows a scan.
-func scheduleOf(s *tidewaiter.Scan) schedule {
-	out := schedule{
-		ScheduleUUID: s.ID, Name: "Scan of " + s.CreatedAt.UTC().Format("2006-01-02 15:04:05"), Status: scheduleStatus[s.State],
-		OnDemand: s.OnDemand, ForceScan: s.Force, Filters: filtersOf(&s.Scope), Errors: []scheduleError{}, Created: millis{s.CreatedAt},
-		Updated: millis{s.UpdatedAt}, JobStart: millis{s.StartedAt}, JobCompletion: millis{s.EndedAt},
-		JobListingStart: millis{s.StartedAt}, JobListingCompletion: millis{s.ListedAt}, JobScanningStart: millis{s.ListedAt},
-	}
-	if !s.ListedAt.IsZero() {
-		out.JobScanningCompletion = millis{s.EndedAt}
-	}
-	if s.Error != "" {
-		out.Errors = append(out.Errors, scheduleError{"scan_failed", s.Error, map[string]string{}})
-	}
-	for _, e := range s.Errors {
-		params := map[string]string{}
-		if e.Repository != "" {
-			params["repository"] = e.Repository
-		}
-		if e.Tag != "" {
-			params["tag"] = e.Tag
-		}
-		out.Errors = append(out.Errors, scheduleError{string(e.Kind), e.Text, params})
-	}
-	return out
-}
-
-// filtersOf shows which repositories and tags a scan looks at.
-func filtersOf(s *tidewaiter.Scope) []scheduleFilter {
-	f := scheduleFilter{RepoTags: []repoTag{}}
-	if s.MaxAgeDays > 0 {
-		f.Days = &s.MaxAgeDays
-	}
-	for _, sel := range s.Select {
-		f.RepoTags = append(f.RepoTags, repoTag{sel.Repository, orNull(strings.Join(sel.Tags, ","))})
-	}
-	if f.Days == nil && len(f.RepoTags) == 0 {
-		return []scheduleFilter{}
-	}
-	return []scheduleFilter{f}
-}
-
-// scheduleRequest is Qualys' ScheduleRequest as far as scans on demand go.
-type scheduleRequest struct {
-	Name      string `json:"name"`
-	OnDemand  *bool  `json:"onDemand"` // true when missing
-	ForceScan bool   `json:"forceScan"`
-	Filters   []struct {
-		Days     *int      `json:"days"`
-		RepoTags []repoTag `json:"repoTags"`
-	} `json:"filters"`
-}
-
-// maxRepoTags is how many repositories one scan may name.
-const maxRepoTags = 1000
-
-// days are what a scan may be narrowed to. Qualys: 1 to 7, or 14.
-func validDays(n int) bool { return n >= 1 && n <= 7 || n == 14 }
-
-// exactly matches what a repository or a tag may be called, with stars.
-var exactly = regexp.MustCompile(`^[A-Za-z0-9._/:*-]{1,512}$`)
-
-// scope reads which repositories and tags to scan. Qualys: tag is a list with commas, null for all; clients also send ".*".
-// Ours: a star in either stands for any characters.
-func (q *scheduleRequest) scope() (*tidewaiter.Scope, error) {
-	out := &tidewaiter.Scope{}
-	for _, f := range q.Filters {
-		if f.Days != nil && *f.Days != 0 {
-			if !validDays(*f.Days) {
-				return nil, tidewaiter.Invalid("filters.days", "%d is not among 1 to 7 and 14", *f.Days)
-			}
-			out.MaxAgeDays = max(out.MaxAgeDays, *f.Days)
-		}
-		for _, rt := range f.RepoTags {
-			sel, err := selector(rt)
-			if err != nil {
-				return nil, err
-			}
-			out.Select = append(out.Select, sel)
-		}
-	}
-	if len(out.Select) > maxRepoTags {
-		return nil, tidewaiter.Invalid("filters.repoTags", "%d repositories are more than the limit of %d", len(out.Select), maxRepoTags)
-	}
-	return out, out.Validate()
-}
-
-func selector(rt repoTag) (tidewaiter.Selector, error) {
-	sel := tidewaiter.Selector{Repository: strings.ReplaceAll(strings.TrimSpace(rt.Repo), ".*", "*")}
-	if !exactly.MatchString(sel.Repository) {
-		return sel, tidewaiter.Invalid("filters.repoTags.repo", "%q is not the name of a repository", cut(rt.Repo, 80))
-	}
-	if rt.Tag == nil {
-		return sel, nil
-	}
-	for tag := range strings.SplitSeq(*rt.Tag, ",") {
-		switch tag = strings.ReplaceAll(strings.TrimSpace(tag), ".*", "*"); {
-		case tag == "":
-		case !exactly.MatchString(tag) || strings.ContainsAny(tag, "/:"):
-			return sel, tidewaiter.Invalid("filters.repoTags.tag", "%q is not a tag", cut(tag, 80))
-		default:
-			sel.Tags = append(sel.Tags, tag)
-		}
-	}
-	if slices.Contains(sel.Tags, "*") {
-		sel.Tags = nil
-	}
-	return sel, nil
-}
-
 // scheduleID answers with both names clients look for.
 type scheduleID struct {
 	ScheduleUUID string `json:"scheduleUuid"`
 	ScheduleID   string `json:"scheduleId"`
 }
 
-// postSchedule scans a registry now. Ours: a scan without filters that is asked for while one is under way is that one.
+// postSchedule scans a registry now, or makes it be scanned by itself. Ours: a scan without filters and name that is asked for
+// while one is under way is that one.
 func (s *server) postSchedule(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
-	var q scheduleRequest
-	if err := decode(body, &q); err != nil {
+	q, err := parseSchedule(body)
+	if err != nil {
 		return err
-	}
-	if q.OnDemand != nil && !*q.OnDemand {
-		return tidewaiter.Invalid("onDemand", "automatic schedules are not supported over this API").
-			WithFix("send onDemand true, or give the registry a schedule over the native API")
 	}
 	scope, err := q.scope()
 	if err != nil {
@@ -187,65 +38,163 @@ func (s *server) postSchedule(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req := control.ScanRequest{Lane: tidewaiter.LaneInteractive, OnDemand: true, Force: q.ForceScan}
-	if len(scope.Select) > 0 || scope.MaxAgeDays > 0 {
-		req.Scope = within(scope, &reg.Scope)
-	}
-	scan, err := s.control.StartScan(r.Context(), reg.ID, req)
+	id, err := s.schedule(r.Context(), reg, q, scope)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, scheduleID{scan.ID, scan.ID})
+	writeJSON(w, http.StatusOK, scheduleID{id, id})
 	return nil
 }
 
-// within keeps what a registry leaves out left out, and its repositories where a scan names none.
-func within(asked, of *tidewaiter.Scope) *tidewaiter.Scope {
-	out := *of
-	if len(asked.Select) > 0 {
-		out.Select = asked.Select
+// schedule carries out a request for a registry and returns the id of the schedule.
+func (s *server) schedule(ctx context.Context, reg *tidewaiter.Registry, q *scheduleRequest, scope *tidewaiter.Scope) (string, error) {
+	if q.automatic() {
+		times, err := q.times(tidewaiter.Schedule{})
+		if err != nil {
+			return "", err
+		}
+		p, err := s.control.CreatePlan(ctx, &tidewaiter.Plan{RegistryID: reg.ID, Name: q.name(), Schedule: times, Scope: *scope, Force: q.force()})
+		if err != nil {
+			return "", err
+		}
+		return p.ID, nil
 	}
-	if asked.MaxAgeDays > 0 {
-		out.MaxAgeDays = asked.MaxAgeDays
+	req := control.ScanRequest{Lane: tidewaiter.LaneInteractive, OnDemand: true, Force: q.force(), Name: q.name()}
+	if len(scope.Select) > 0 || scope.MaxAgeDays > 0 {
+		narrowed := reg.Scope.Narrow(*scope)
+		req.Scope = &narrowed
 	}
-	return &out
+	scan, err := s.control.StartScan(ctx, reg.ID, req)
+	if err != nil {
+		return "", err
+	}
+	return scan.ID, nil
+}
+
+// putSchedule changes an automatic schedule.
+func (s *server) putSchedule(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	q, err := parseSchedule(body)
+	if err != nil {
+		return err
+	}
+	found, err := s.findSchedule(r)
+	if err != nil {
+		return err
+	}
+	if found.plan == nil {
+		return tidewaiter.Errorf(tidewaiter.ErrConflict, "the schedule is on demand and cannot be updated").WithFix("create another one")
+	}
+	if err := s.control.UpdatePlan(r.Context(), found.plan.ID, q.change); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, scheduleID{found.id(), found.id()})
+	return nil
+}
+
+// findSchedule returns the schedule a path names.
+func (s *server) findSchedule(r *http.Request) (*scheduled, error) {
+	ctx, registry, id := r.Context(), r.PathValue("registryId"), r.PathValue("scheduleId")
+	missing := tidewaiter.Errorf(tidewaiter.ErrNotFound, "schedule %s was not found", cut(id, 80))
+	p, err := s.control.Plan(ctx, id)
+	if err == nil && p.RegistryID == registry {
+		found, err := s.withScans(ctx, []*tidewaiter.Plan{p})
+		if err != nil {
+			return nil, err
+		}
+		return &found[0], nil
+	}
+	if err != nil && tidewaiter.KindOf(err) != tidewaiter.ErrNotFound {
+		return nil, err
+	}
+	scans, _, err := s.control.Scans(ctx, control.ScanFilter{IDs: []string{id}, RegistryIDs: []string{registry}, Shown: true})
+	if err != nil {
+		return nil, err
+	}
+	if len(scans) == 0 {
+		return nil, missing
+	}
+	return &scheduled{scan: scans[0]}, nil
+}
+
+// withScans returns plans with the last scan of each.
+func (s *server) withScans(ctx context.Context, plans []*tidewaiter.Plan) ([]scheduled, error) {
+	var ids []string
+	for _, p := range plans {
+		if p.LastScanID != "" {
+			ids = append(ids, p.LastScanID)
+		}
+	}
+	scans, err := s.control.ScansByID(ctx, ids)
+	out := make([]scheduled, len(plans))
+	for i, p := range plans {
+		out[i] = scheduled{plan: p, scan: scans[p.LastScanID]}
+	}
+	return out, err
+}
+
+// shownSchedule is a schedule with how it is shown, which is what filters ask about.
+type shownSchedule struct {
+	*scheduled
+	schedule
 }
 
 // scheduleTokens are the tokens of schedule filters.
-var scheduleTokens = []qql.Field[schedule]{
-	{Name: "scheduleUuid", ID: true, Texts: func(s schedule) []string { return []string{s.ScheduleUUID} }},
-	{Name: "name", Texts: func(s schedule) []string { return []string{s.Name} }},
-	{Name: "status", ID: true, Texts: func(s schedule) []string { return []string{s.Status} }},
-	{Name: "onDemand", ID: true, Texts: func(s schedule) []string {
-		if s.OnDemand {
-			return []string{"true"}
-		}
-		return []string{"false"}
-	}},
-	{Name: "created", Times: func(s schedule) time.Time { return s.Created.Time }},
-	{Name: "updated", Times: func(s schedule) time.Time { return s.Updated.Time }},
+var scheduleTokens = []qql.Field[shownSchedule]{
+	{Name: "scheduleUuid", ID: true, Texts: func(s shownSchedule) []string { return []string{s.ScheduleUUID} }},
+	{Name: "name", Texts: func(s shownSchedule) []string { return []string{s.Name} }},
+	{Name: "status", ID: true, Texts: func(s shownSchedule) []string { return []string{s.Status} }},
+	{Name: "onDemand", ID: true, Texts: func(s shownSchedule) []string { return truth(s.OnDemand) }},
+	{Name: "forceScan", ID: true, Texts: func(s shownSchedule) []string { return truth(s.ForceScan) }},
+	{Name: "created", Times: func(s shownSchedule) time.Time { return s.Created.Time }},
+	{Name: "updated", Times: func(s shownSchedule) time.Time { return s.Updated.Time }},
 }
 
-// schedules lists a registry's scans a filter lets through, newest first; of very many the newest.
-func (s *server) schedules(ctx context.Context, registryID string, e qql.Expr) ([]schedule, error) {
+func truth(b bool) []string {
+	if b {
+		return []string{"true"}
+	}
+	return []string{"false"}
+}
+
+// maxSchedules bounds how many scans of a registry are looked at for its schedules, newest first.
+const maxSchedules = 20_000
+
+// schedules lists the schedules of a registry a filter lets through, newest first.
+func (s *server) schedules(ctx context.Context, registryID string, e qql.Expr) ([]shownSchedule, error) {
 	holds, err := qql.Compile(e, scheduleTokens, s.now())
 	if err != nil {
 		return nil, err
 	}
-	scans, _, err := s.control.Scans(ctx, control.ScanFilter{RegistryIDs: []string{registryID}, Page: control.Page{Limit: countedScans}})
+	plans, err := s.control.Plans(ctx, registryID)
 	if err != nil {
 		return nil, err
 	}
-	var out []schedule
+	all, err := s.withScans(ctx, plans)
+	if err != nil {
+		return nil, err
+	}
+	scans, _, err := s.control.Scans(ctx, control.ScanFilter{RegistryIDs: []string{registryID}, Shown: true, Page: control.Page{Limit: maxSchedules}})
+	if err != nil {
+		return nil, err
+	}
 	for _, scan := range scans {
-		if shown := scheduleOf(scan); holds(shown) {
+		all = append(all, scheduled{scan: scan})
+	}
+	var out []shownSchedule
+	for i := range all {
+		if shown := (shownSchedule{&all[i], all[i].view()}); holds(shown) {
 			out = append(out, shown)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b shownSchedule) int { return b.Created.Compare(a.Created.Time) })
 	return out, nil
 }
 
-// getSchedules lists the scans of a registry.
+// getSchedules lists the schedules of a registry.
 func (s *server) getSchedules(w http.ResponseWriter, r *http.Request) error {
 	q, err := queryOf(r)
 	if err != nil {
@@ -259,15 +208,41 @@ func (s *server) getSchedules(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := sortSchedules(found, q); err != nil {
+		return err
+	}
+	page := pageOf(found, q)
+	data := make([]schedule, len(page))
+	for i := range page {
+		data[i] = page[i].schedule
+	}
+	writeList(w, q.filtered, data, len(found))
+	return nil
+}
+
+// sortSchedules puts schedules into the order asked for.
+func sortSchedules(list []shownSchedule, q query) error {
+	var order func(a, b shownSchedule) int
 	switch strings.ToLower(q.sort) {
 	case "":
+		return nil
 	case "created":
-		if !q.desc {
-			slices.Reverse(found)
-		}
+		order = func(a, b shownSchedule) int { return a.Created.Compare(b.Created.Time) }
+	case "updated":
+		order = func(a, b shownSchedule) int { return a.Updated.Compare(b.Updated.Time) }
+	case "name":
+		order = func(a, b shownSchedule) int { return strings.Compare(a.Name, b.Name) }
+	case "status":
+		order = func(a, b shownSchedule) int { return strings.Compare(a.Status, b.Status) }
 	default:
-		return unsortable(q.sort, "created")
+		return unsortable(q.sort, "created, updated, name, status")
 	}
-	writeList(w, q.filtered, pageOf(found, q), len(found))
+	slices.SortStableFunc(list, func(a, b shownSchedule) int {
+		c := cmp.Or(order(a, b), strings.Compare(a.ScheduleUUID, b.ScheduleUUID))
+		if q.desc {
+			return -c
+		}
+		return c
+	})
 	return nil
 }

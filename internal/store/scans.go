@@ -38,6 +38,7 @@ func (r *Reader) Scan(ctx context.Context, id string) (*tidewaiter.Scan, error) 
 
 // ScanFilter chooses scans; what is zero does not restrict.
 type ScanFilter struct {
+	IDs         []string
 	RegistryIDs []string
 	States      []tidewaiter.ScanState
 	Unfinished  bool // queued, listing or scanning
@@ -48,6 +49,9 @@ type ScanFilter struct {
 }
 
 func (f ScanFilter) apply(q *bun.SelectQuery) *bun.SelectQuery {
+	if f.IDs != nil {
+		q = whereIn(q, "s.id", f.IDs)
+	}
 	if f.RegistryIDs != nil {
 		q = whereIn(q, "s.registry_id", f.RegistryIDs)
 	}

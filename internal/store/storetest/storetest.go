@@ -65,6 +65,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"tag gone", testTagGone},
 		{"stats", testStats},
 		{"transactions", testTransactions},
+		{"harbor scans", testHarborScans},
+		{"harbor failures", testHarborFailures},
+		{"harbor purge", testHarborPurge},
 		{"closed", testClosed},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
