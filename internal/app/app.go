@@ -71,7 +71,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version})
 	a.onClose(func() error { client.Close(); return nil })
-	connections := connector.New(client, a.store, keyring)
+	connections := connector.NewWithOptions(client, a.store, keyring, connector.Options{Endpoints: a.cfg.Endpoints})
 	if err := a.openEngine(ctx, client, connections, metrics); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ type Config struct {
 	AdvisoryPeriod time.Duration               // between two looks for new advisories; 0 is six hours
 	AdvisoryLogin  Login                       // for the registry the advisories come from; anonymous when empty
 
+	// Endpoints replaces the base URLs of vendors' APIs, as package connector documents; for private endpoints and tests.
+	Endpoints map[string]string
+
 	// PlainHTTPAdvisories fetches advisories without TLS. Their digest is verified all the same, but who can change the
 	// answers can choose the digest: for registries on this machine.
 	PlainHTTPAdvisories bool

@@ -256,6 +256,10 @@ func TestHarborAsksForAScan(t *testing.T) {
 		}
 		s.stop()
 		noTrace(t, dir, log.log.Bytes())
+		suffix := h.base[strings.LastIndexByte(h.base, '/')+1:]
+		if text := log.log.String(); strings.Contains(text, suffix) || !strings.Contains(text, "/api/v1/harbor/") {
+			t.Error("the log tells the secret address, or nothing of the requests")
+		}
 	})
 }
 
@@ -373,6 +377,7 @@ func TestHarborIsRefused(t *testing.T) {
 	h := asHarbor(t, s)
 	digest := "sha256:" + strings.Repeat("a", 64)
 	good := request("https://harbor.example.com", robotPassword, "library/app", "v1", digest, ociManifest, wantVulnerabilities)
+	encoded := base64.StdEncoding.EncodeToString([]byte(robotName + ":" + robotPassword))
 	for name, c := range map[string]struct {
 		contentType, body string
 		status            int
@@ -394,7 +399,7 @@ func TestHarborIsRefused(t *testing.T) {
 		"unknown report":     {harborRequest, strings.ReplaceAll(good, "version=1.1", "version=9"), http.StatusUnprocessableEntity},
 	} {
 		message := h.do("POST", "/api/v1/scan", "", c.contentType, c.body).refused(t, c.status)
-		if strings.Contains(message, robotPassword) || strings.Contains(message, "Basic ") {
+		if strings.Contains(message, robotPassword) || strings.Contains(message, encoded) {
 			t.Errorf("%s: the answer quotes the login: %s", name, message)
 		}
 	}
@@ -413,7 +418,8 @@ func TestHarborIsRefused(t *testing.T) {
 // is taken and each report said to be not ready. Then the registry goes on, and all have their report.
 func TestHarborManyScans(t *testing.T) {
 	const scans = 100
-	s, r, sample := guarded(t, app.Config{})
+	dir := t.TempDir()
+	s, r, sample := guarded(t, app.Config{Data: dir})
 	faults := testkit.NewFaults(t, r.URL, nil)
 	hold := make(chan struct{})
 	faults.Add(t, testkit.Fault{Hold: hold})
@@ -438,12 +444,16 @@ func TestHarborManyScans(t *testing.T) {
 		}
 	}
 	h.checkMetadata()
+	noTrace(t, dir, nil) // all logins are stored now
 	close(hold)
 	for _, id := range ids {
 		var full harborReport
 		h.report(id, "", harborVulnerabilities).wants(t, http.StatusOK, harborVulnerabilities, &full)
 		if len(full.Vulnerabilities) != sample.Expect.Findings {
 			t.Fatalf("%d findings, want %d", len(full.Vulnerabilities), sample.Expect.Findings)
+		}
+		if ended, err := s.control.HarborScan(t.Context(), id); err != nil || ended.Sealed != nil || ended.State != control.HarborDone {
+			t.Fatalf("an ended scan keeps its login: %+v, %v", ended, err)
 		}
 	}
 }
@@ -469,4 +479,36 @@ func TestHarborDeclared(t *testing.T) {
 	if again := s.metric(t, "tidewaiter_layers_analyzed_total"); again != pulled {
 		t.Errorf("%v layers, then %v", pulled, again)
 	}
+}
+
+// TestHarborNamesATagThatMoved scans an image whose tag leads to another by now: it is known by its digest.
+func TestHarborNamesATagThatMoved(t *testing.T) {
+	s, r, sample := guarded(t, app.Config{})
+	newer := samples.NewImage().Layer(samples.File("etc/newer", "yes")).MustBuild()
+	pushAs(t, r, sample.Repository, newer, sample.Tags[0])
+	h := asHarbor(t, s)
+	for _, digest := range []string{sample.Manifest.Digest, newer.Digest} {
+		id := h.scan(request(r.URL, robotPassword, sample.Repository, sample.Tags[0], digest, ociManifest))
+		var full harborReport
+		h.report(id, "", harborVulnerabilities).wants(t, http.StatusOK, harborVulnerabilities, &full)
+	}
+	rows := s.results(t)
+	if row := rows[sample.Repository+":"+sample.Tags[0]]; row.Image == nil || row.Image.Digest != newer.Digest {
+		t.Errorf("the tag: %+v", row)
+	}
+	if row := rows[sample.Repository+":"+sample.Manifest.Digest]; row.Image == nil || row.Image.Digest != sample.Manifest.Digest {
+		t.Errorf("the digest: %+v", row)
+	}
+}
+
+// TestHarborBeforeAdvisories reports no clean image while nothing can be known.
+func TestHarborBeforeAdvisories(t *testing.T) {
+	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
+	r := testkit.Registry(t, testkit.Options{Username: robotName, Password: robotPassword})
+	m := samples.NewImage().Layer(samples.File("etc/name", "app")).MustBuild()
+	pushAs(t, r, "library/app", m, "v1")
+	h := asHarbor(t, s)
+	id := h.scan(request(r.URL, robotPassword, "library/app", "v1", m.Digest, m.MediaType, wantVulnerabilities))
+	h.report(id, "", harborVulnerabilities).refused(t, http.StatusServiceUnavailable)
+	h.checkSBOM(id, m.Digest, "application/spdx+json", "spdxVersion")
 }

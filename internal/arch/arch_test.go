@@ -40,7 +40,7 @@ var allowed = map[string]string{
 }
 
 // testOnly packages serve tests and may be imported by tests alone.
-var testOnly = map[string]bool{"testkit": true, "store/storetest": true, "arch": true}
+var testOnly = map[string]bool{"testkit": true, "store/storetest": true, "connector/connectortest": true, "arch": true}
 
 func TestImportsPointInwards(t *testing.T) {
 	root := "../.."

@@ -34,5 +34,6 @@ func (c *Connector) OpenHarborScan(s *store.HarborScan, declared []*tidewaiter.R
 	if cred.Username = login.Username; cred.Username != "" {
 		cred.Kind = tidewaiter.CredentialBasic
 	}
+	cred.ID = "harbor" // all scans of a Harbor share what its host allows
 	return c.Connect(r, cred, secret.New(login.Secret), nil)
 }

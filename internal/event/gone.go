@@ -56,7 +56,7 @@ func (l *look) deletedByDigest(ctx context.Context, digest string) error {
 			if err != nil {
 				return err
 			}
-			if at.present == nil && len(at.gone) > 0 {
+			if len(at.holders) == 0 && len(at.gone) > 0 {
 				list = append(list, fallen{tag, at.gone})
 			}
 		}

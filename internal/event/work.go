@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/store"
@@ -143,9 +144,9 @@ func (l *look) run(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case at.present != nil && slices.ContainsFunc(l.events, pushed):
-		return l.pushed(ctx, e.Tag, at)
-	case at.present != nil:
+	case len(at.holders) > 0 && slices.ContainsFunc(l.events, pushed):
+		return l.pushed(ctx, e.Tag, at.holders)
+	case len(at.holders) > 0:
 		return l.unused(ctx, "the registry still has the tag")
 	case len(at.gone) > 0:
 		return l.gone(ctx, []fallen{{e.Tag, at.gone}})
@@ -155,14 +156,19 @@ func (l *look) run(ctx context.Context) error {
 
 // answer is what the registries say of a tag.
 type answer struct {
-	present *candidate // the first that has it
-	digest  string     // what it points to there
+	holders []holder
 	gone    []candidate
 	why     string // the last reason why a registry was passed over
 }
 
-// ask asks the candidates one by one for a tag until one has it. An error is returned only when trying again may help and
-// nobody has it.
+// holder is a registry that has a tag, and what the tag points to there.
+type holder struct {
+	candidate
+	digest string
+}
+
+// ask asks the candidates one by one for a tag until one has it that is sure to be meant: by its host, or by its digest.
+// Without either all that have it are. An error is returned only when trying again may help and nobody has it.
 func (l *look) ask(ctx context.Context, tag string) (answer, error) {
 	var out answer
 	var again error
@@ -170,11 +176,13 @@ func (l *look) ask(ctx context.Context, tag string) (answer, error) {
 		c := &l.found[i]
 		d, err := l.head(ctx, c, tag)
 		switch kind := tidewaiter.KindOf(err); {
-		case err == nil && !c.byHost && !l.confirmed(d.Digest):
+		case err == nil && !c.byHost && l.names(d.Digest) == another:
 			out.why = "the registries that have it in scope hold another image under the name"
 		case err == nil:
-			out.present, out.digest = c, d.Digest
-			return out, nil
+			out.holders = append(out.holders, holder{*c, d.Digest})
+			if c.byHost || l.names(d.Digest) == this {
+				return out, nil
+			}
 		case ctx.Err() != nil:
 			return out, ctx.Err()
 		case kind == tidewaiter.ErrGone:
@@ -184,6 +192,9 @@ func (l *look) ask(ctx context.Context, tag string) (answer, error) {
 		default:
 			out.why = err.Error()
 		}
+	}
+	if len(out.holders) > 0 {
+		return out, nil
 	}
 	return out, again
 }
@@ -196,42 +207,48 @@ func (l *look) head(ctx context.Context, c *candidate, reference string) (tidewa
 	return source.Head(ctx, c.repository, reference)
 }
 
-// confirmed reports whether a registry that only its scope speaks for is the one: it holds a digest an event names, or no
-// event names any.
-func (l *look) confirmed(digest string) bool {
-	named := false
+// naming is whether events name a digest.
+type naming int
+
+const (
+	none naming = iota
+	this
+	another
+)
+
+// names reports whether an event names a digest: this one, another one, or none at all.
+func (l *look) names(digest string) naming {
+	found := none
 	for _, e := range l.events {
-		if e.Digest == digest {
-			return true
+		switch e.Digest {
+		case digest:
+			return this
+		case "":
+		default:
+			found = another
 		}
-		named = named || e.Digest != ""
 	}
-	return !named
+	return found
 }
 
 // pushed sees to it that what a tag points to now is scanned. It looks, starts the scan and settles the events in one
 // transaction, one such at a time for a registry.
-func (l *look) pushed(ctx context.Context, tag string, at answer) error {
+func (l *look) pushed(ctx context.Context, tag string, holders []holder) error {
+	// One order of locks for all.
+	slices.SortFunc(holders, func(a, b holder) int { return strings.Compare(a.registry.ID, b.registry.ID) })
 	err := l.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.LockOrigin(ctx, tidewaiter.Origin("event "+at.present.registry.ID)); err != nil {
-			return err
-		}
-		done, err := l.covered(ctx, tx, tag, at)
-		if err != nil {
-			return err
-		}
-		if done == "" {
-			target := tidewaiter.Target{Repository: at.present.repository, Tag: tag}
-			scan, err := l.Start(ctx, tx, at.present.registry.ID, target)
+		var what []string
+		for i := range holders {
+			done, err := l.scan(ctx, tx, tag, &holders[i])
 			if err != nil {
 				return err
 			}
-			done = "scan " + scan.ID + " was started"
+			what = append(what, done)
 		}
 		if err := l.settle(ctx, tx, deleted, store.EventUnused, "the registry still has the tag"); err != nil {
 			return err
 		}
-		return l.settle(ctx, tx, pushed, store.EventDone, done)
+		return l.settle(ctx, tx, pushed, store.EventDone, strings.Join(what, "; "))
 	})
 	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
 		return l.unused(ctx, "the registry was removed meanwhile")
@@ -239,19 +256,34 @@ func (l *look) pushed(ctx context.Context, tag string, at answer) error {
 	return err
 }
 
+// scan starts a scan of a tag where one is needed, and says what was done.
+func (l *look) scan(ctx context.Context, tx *store.Tx, tag string, h *holder) (string, error) {
+	if err := tx.LockOrigin(ctx, tidewaiter.Origin("event "+h.registry.ID)); err != nil {
+		return "", err
+	}
+	done, err := l.covered(ctx, tx, tag, h)
+	if err != nil || done != "" {
+		return done, err
+	}
+	scan, err := l.Start(ctx, tx, h.registry.ID, tidewaiter.Target{Repository: h.repository, Tag: tag})
+	if err != nil {
+		return "", err
+	}
+	return "scan " + scan.ID + " was started", nil
+}
+
 // settleTime is how long events wait for a scan of their tag that has begun: it may have asked before the push or after.
 const settleTime = time.Second
 
 // covered says why no scan is needed; "" when one is. It looks at the scans first: one that is past its listing by then has
 // recorded what the tag points to.
-func (l *look) covered(ctx context.Context, tx *store.Tx, tag string, at answer) (string, error) {
-	c := at.present
-	scans, _, err := tx.Scans(ctx, store.ScanFilter{RegistryIDs: []string{c.registry.ID}, Unfinished: true, Page: store.Page{Limit: 1000}})
+func (l *look) covered(ctx context.Context, tx *store.Tx, tag string, h *holder) (string, error) {
+	scans, _, err := tx.Scans(ctx, store.ScanFilter{RegistryIDs: []string{h.registry.ID}, Unfinished: true, Page: store.Page{Limit: 1000}})
 	if err != nil {
 		return "", err
 	}
 	for _, s := range scans {
-		if s.Target == nil || s.Target.Repository != c.repository || s.Target.Tag != tag || s.Target.Digest != "" {
+		if s.Target == nil || s.Target.Repository != h.repository || s.Target.Tag != tag || s.Target.Digest != "" {
 			continue
 		}
 		switch s.State {
@@ -261,8 +293,8 @@ func (l *look) covered(ctx context.Context, tx *store.Tx, tag string, at answer)
 			return "", &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "a scan of the tag has begun", RetryAfter: settleTime}
 		}
 	}
-	known, err := tx.TagByReference(ctx, c.registry.Host()+"/"+c.repository+":"+tag)
-	if err == nil && known.Digest == at.digest && known.GoneAt.IsZero() && known.ErrorKind == "" {
+	known, err := tx.TagByReference(ctx, h.registry.Host()+"/"+h.repository+":"+tag)
+	if err == nil && known.Digest == h.digest && known.GoneAt.IsZero() && known.ErrorKind == "" {
 		return "the image is known already", nil
 	}
 	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {

@@ -19,3 +19,12 @@ func ParseQuery(raw string) (f control.ResultFilter, offset, limit int, err erro
 	p, err := q.page()
 	return filterOf(q), p.offset, p.limit, err
 }
+
+// Routes lists the route table as "METHOD /path".
+func Routes() []string {
+	var out []string
+	for _, r := range new(server).routes() {
+		out = append(out, r.method+" "+r.path)
+	}
+	return out
+}

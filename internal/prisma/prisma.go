@@ -79,6 +79,7 @@ func (s *server) routes() []route {
 		{"POST", "/authenticate", anyone, s.authenticate},
 		{"GET", "/authenticate/renew", anyUser, s.renew},
 		{"GET", "/version", anyUser, s.getVersion},
+		{"GET", "/openapi.json", anyUser, s.getOpenAPI},
 
 		{"GET", "/settings/registry", tidewaiter.MayReadRegistries, s.getRegistrySettings},
 		{"PUT", "/settings/registry", tidewaiter.MayWriteRegistries, s.putRegistrySettings},

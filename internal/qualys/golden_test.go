@@ -54,8 +54,18 @@ func TestGolden(t *testing.T) {
 	ecr, gar := c.create(sampleAWS), c.create(sampleGCAR)
 	azure := c.create(`{"registryName":"acr","registryType":"Azure","registryUri":"https://x.azurecr.io","acrRequest":{"connectorId":"` + acr + `"}}`)
 	gcp := c.create(`{"registryName":"gcr","registryType":"GCP","registryUri":"https://gcr.io","gcpRequest":{"connectorId":"1131360358474747331","location":"us","projectId":"proj"}}`)
+	for _, g := range goldens(id, ecr, azure, gcp, gar, "00000000-0000-4000-8000-000000000014") {
+		t.Run(g.name, func(t *testing.T) { golden(t, g.name, c.call(g.method, g.path, g.body)) })
+	}
+}
+
+// exchange is one request whose answer is a golden file.
+type exchange struct{ name, method, path, body string }
+
+// goldens are the requests of the golden files, in their order.
+func goldens(id, ecr, azure, gcp, gar, plan string) []exchange {
 	image := "/images/" + hexOf(2000)
-	for _, g := range []struct{ name, method, path, body string }{
+	return []exchange{
 		{"registry_list", "GET", "/registry", ""},
 		{"registry_details", "GET", "/registry/" + id, ""},
 		{"registry_details_aws", "GET", "/registry/" + ecr, ""},
@@ -72,9 +82,9 @@ func TestGolden(t *testing.T) {
 		{"schedule_create", "POST", "/registry/" + id + "/schedule", `{"filters":[{"repoTags":[{"repo":"a"}]}]}`},
 		{"schedule_create_automatic", "POST", "/registry/" + id + "/schedule", automatic},
 		{"schedule_list", "GET", "/registry/" + id + "/schedule?filter=onDemand:false", ""},
-		{"schedule_update", "PUT", "/registry/" + id + "/schedule/00000000-0000-4000-8000-000000000014", `{"forceScan":false}`},
-		{"schedule_cancel_one", "POST", "/registry/" + id + "/schedule/00000000-0000-4000-8000-000000000014/cancel", ""},
-		{"schedule_delete_one", "DELETE", "/registry/" + id + "/schedule/00000000-0000-4000-8000-000000000014", ""},
+		{"schedule_update", "PUT", "/registry/" + id + "/schedule/" + plan, `{"forceScan":false}`},
+		{"schedule_cancel_one", "POST", "/registry/" + id + "/schedule/" + plan + "/cancel", ""},
+		{"schedule_delete_one", "DELETE", "/registry/" + id + "/schedule/" + plan, ""},
 		{"schedule_delete", "DELETE", "/registry/" + id + "/schedule/bulk?filter=status:Finished", ""},
 		{"schedule_cancel", "POST", "/registry/" + id + "/schedule/cancel?filter=status:Queued", ""},
 		{"registry_delete", "DELETE", "/registry/" + gar, ""},
@@ -94,7 +104,5 @@ func TestGolden(t *testing.T) {
 		{"image_compliance", "GET", image + "/compliance", ""},
 		{"image_exceptions", "GET", image + "/exceptions", ""},
 		{"image_invalid_sha", "GET", "/images/nginx:latest", ""},
-	} {
-		t.Run(g.name, func(t *testing.T) { golden(t, g.name, c.call(g.method, g.path, g.body)) })
 	}
 }

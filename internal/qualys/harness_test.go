@@ -113,7 +113,9 @@ func (c *console) call(method, path, body string, change ...func(*http.Request))
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	c.must(err)
-	return answer{status: res.StatusCode, header: res.Header, body: string(b)}
+	a := answer{status: res.StatusCode, header: res.Header, body: string(b)}
+	c.conforms(req, body, a)
+	return a
 }
 
 // want calls, wants a status, and reads the answer when there is one.

@@ -45,6 +45,9 @@ func New(c Config) http.Handler {
 	for _, r := range s.routes() {
 		mux.Handle(r.method+" /csapi/{version}"+r.path, s.handle(r))
 	}
+	for version := range versions {
+		mux.HandleFunc("GET /csapi/"+version+"/openapi.json", getSpecification)
+	}
 	mux.HandleFunc("POST /auth", s.open(s.authenticate))
 	mux.HandleFunc("POST /auth/oidc", s.open(s.authenticateClient))
 	mux.HandleFunc("/", s.unknown(mux))

@@ -26,8 +26,12 @@ func HarborScanOf(source string) (scanID string, ok bool) {
 	return strings.CutPrefix(source, harborSource)
 }
 
-// harborLook is how long the job of a scan waits until it looks again whether the image is judged.
-const harborLook = 2 * time.Second
+// These bound how long the job of a scan waits until it looks again whether the image is judged: the longer, the
+// longer it has waited, so that thousands of waiting scans cost little. A report that is asked for looks for itself.
+const (
+	firstHarborLook = 2 * time.Second
+	lastHarborLook  = 30 * time.Second
+)
 
 // Harbor does the job of a scan that a Harbor asked for: it brings the image into the pipeline, like a tag that a listing
 // found, and ends the scan, with its login, once the image is judged or the time is over.
@@ -53,7 +57,8 @@ func (p *Pipeline) Harbor(ctx context.Context, run tidewaiter.JobRun) error {
 		return err
 	}
 	if state == store.HarborWaiting {
-		return &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "the image is not judged yet", RetryAfter: harborLook}
+		return &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "the image is not judged yet",
+			RetryAfter: min(max(p.Now().Sub(s.CreatedAt)/4, firstHarborLook), lastHarborLook)}
 	}
 	return p.endHarbor(ctx, s.ID, failure)
 }
