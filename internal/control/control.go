@@ -52,6 +52,9 @@ type (
 	ScanFilter         = store.ScanFilter
 	ResultFilter       = store.ResultFilter
 	ImageFilter        = store.ImageFilter
+	ImageWhere         = store.ImageWhere
+	NameWhere          = store.NameWhere
+	TimeRange          = store.TimeRange
 	Page               = store.Page
 	Row                = store.Row
 	ImageRow           = store.ImageRow

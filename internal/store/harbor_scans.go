@@ -43,7 +43,7 @@ type HarborScan struct {
 // HarborLogin is what is sealed: a user name with a password, or a bearer token alone.
 type HarborLogin struct {
 	Username string `json:"username,omitempty"`
-	Secret   string `json:"secret"` //nolint:gosec // the field's name; sealed before it is stored
+	Secret   string `json:"secret"`
 }
 
 type harborScanRow struct {

@@ -37,7 +37,8 @@ type ImageFilter struct {
 	ConfigDigest string
 	UpdatedSince time.Time
 	States       []tidewaiter.ImageState
-	Full         bool // with layers and config
+	Where        *ImageWhere // beside all that
+	Full         bool        // with layers and config
 	Sort         ImageSort
 	Asc          bool // newest first otherwise
 	Page
@@ -76,6 +77,10 @@ func (f *ImageFilter) conditions() *conditions {
 		c.add("i.updated_at >= ?", micros(f.UpdatedSince))
 	}
 	addIn(c, "i.state", f.States)
+	if f.Where != nil {
+		where, args := f.Where.sql()
+		c.add(where, args...)
+	}
 	return c
 }
 

@@ -210,6 +210,8 @@ func testSearch(t *testing.T, db *store.DB) {
 	}
 }
 
+func where(w store.ImageWhere) store.ImageFilter { return store.ImageFilter{Where: &w} }
+
 func testImages(t *testing.T, db *store.DB) {
 	w := newWorld(t, db)
 	fleet(w)
@@ -228,6 +230,19 @@ func testImages(t *testing.T, db *store.DB) {
 		"digest":      {store.ImageFilter{Digest: "sha256:two"}, []string{"two"}},
 		"config":      {store.ImageFilter{ConfigDigest: "sha256:config-two", Search: "A-1"}, []string{"two"}},
 		"since":       {store.ImageFilter{UpdatedSince: start.Add(time.Second)}, nil},
+		"where all":   {where(store.ImageWhere{All: []store.ImageWhere{{Name: &store.NameWhere{Hosts: []string{host}, RepositoryPart: "M/AP"}}, {Created: &store.TimeRange{}}}}), []string{"waiting", "one", "two", "three"}},
+		"where none":  {where(store.ImageWhere{Any: []store.ImageWhere{}}), nil},
+		"where any":   {where(store.ImageWhere{Any: []store.ImageWhere{{DigestPrefix: "sha256:on"}, {Digests: []string{"sha256:config-two"}}}}), []string{"one", "two"}},
+		"where not":   {where(store.ImageWhere{Not: &store.ImageWhere{States: []tidewaiter.ImageState{tidewaiter.ImageWaiting}}}), []string{"one", "two", "three"}},
+		"names":       {where(store.ImageWhere{Name: &store.NameWhere{RegistryIDs: []string{"reg"}, Repositories: []string{"team/app"}, Tags: []string{"d%1"}}}), []string{"one"}},
+		"part of tag": {where(store.ImageWhere{Name: &store.NameWhere{HostPart: "EXAMPLE", TagPart: "D%1"}}), []string{"one"}},
+		"unjudged":    {where(store.ImageWhere{Not: &store.ImageWhere{Judged: &store.TimeRange{}}}), []string{"waiting"}},
+		"judged":      {where(store.ImageWhere{Judged: &store.TimeRange{From: start, Before: start.Add(time.Second)}}), []string{"one"}},
+		"before":      {where(store.ImageWhere{Updated: &store.TimeRange{Before: start}}), nil},
+		"size":        {where(store.ImageWhere{Size: &[2]int64{12345, 12345}}), []string{"waiting", "one", "two", "three"}},
+		"smaller":     {where(store.ImageWhere{Size: &[2]int64{0, 12344}}), nil},
+		"arch":        {where(store.ImageWhere{All: []store.ImageWhere{{Architecture: "AMD64"}, {System: "nobody's"}}}), nil},
+		"critical":    {where(store.ImageWhere{Severities: []tidewaiter.Severity{tidewaiter.SeverityCritical}}), []string{"one", "two"}},
 		"updated":     {store.ImageFilter{UpdatedSince: start, Sort: store.ImagesByUpdated, Asc: true}, []string{"one", "two", "three", "waiting"}},
 	} {
 		var got []string

@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"result pages", testResultPages},
 		{"search", testSearch},
 		{"images", testImages},
+		{"deleted images", testDeletedImages},
 		{"vulnerable images", testVulnerableImages},
 		{"policies", testPolicies},
 		{"users", testUsers},
