@@ -87,7 +87,7 @@ func TestDocumentHasTheVendorsTypes(t *testing.T) {
 		}
 		fields, isStruct := strings.CutPrefix(want, "struct ")
 		if !isStruct {
-			if got := said(s.Value); got != strings.Replace(want, "enum |", "enum ", 1) && !slices.Contains(looser, name) {
+			if got := said(s.Value); got != withoutEmpty(want) && !slices.Contains(looser, name) {
 				t.Errorf("%s is %s, want %s", name, got, want)
 			}
 			continue
@@ -103,6 +103,11 @@ func TestDocumentHasTheVendorsTypes(t *testing.T) {
 	if compared < 300 {
 		t.Errorf("only %d fields were compared", compared)
 	}
+}
+
+// withoutEmpty leaves out the empty word that some of the vendor's enumerations have; all may be empty on the wire.
+func withoutEmpty(is string) string {
+	return strings.TrimSuffix(strings.Replace(is, "enum |", "enum ", 1), "|")
 }
 
 // saidRef words a schema as testdata/schema.txt does.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// openAPI describes what is served here, in OpenAPI 3.0. It is written by hand beside the route table; tests hold it to the
+// openAPI describes what is served here, in OpenAPI 3.0. It is kept by hand beside the route table; tests hold it to the
 // table, to the vendor's types and to what is answered.
 //
 //go:embed openapi.json

@@ -46,11 +46,18 @@ func (s *server) getCompliance(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	at := judgedAt(result.Image)
 	out := imageCompliance{
 		CustomerUUID: stableUUID("customer"), UUID: uuidOf(row.Image), SHA: shaOf(row.Image), Created: millis{row.CreatedAt},
-		Updated: millis{row.UpdatedAt}, LastComplianceScanned: millis{at}, Controls: []checkOutcome{},
+		Updated: millis{row.UpdatedAt}, LastComplianceScanned: millis{judgedAt(result.Image)},
 	}
+	out.Controls = outcomesOf(result)
+	writeJSON(w, http.StatusOK, out)
+	return nil
+}
+
+// outcomesOf shows the checks on an image.
+func outcomesOf(result *tidewaiter.Result) []checkOutcome {
+	at, out := judgedAt(result.Image), []checkOutcome{}
 	for _, c := range result.Checks {
 		o := checkOutcome{ControlID: c.ID, PolicyUUID: stableUUID("policy compliance"), TechnologyID: 1, Statement: c.Title,
 			Criticality: criticalities[c.Severity], Posture: "FAIL", LastEvaluated: millis{at}, Datapoints: []datapoint{}}
@@ -62,8 +69,7 @@ func (s *server) getCompliance(w http.ResponseWriter, r *http.Request) error {
 				o.Datapoints = append(o.Datapoints, d)
 			}
 		}
-		out.Controls = append(out.Controls, o)
+		out = append(out, o)
 	}
-	writeJSON(w, http.StatusOK, out)
-	return nil
+	return out
 }

@@ -96,6 +96,7 @@ func goldens(id, ecr, azure, gcp, gar, plan string) []exchange {
 		{"images", "GET", "/images?pageSize=1", ""},
 		{"images_list", "GET", "/images/list?limit=1", ""},
 		{"image", "GET", image, ""},
+		{"image_scan_details", "GET", "/images/list?limit=1&scanDetails=secrets,compliance,malware", ""},
 		{"image_vuln", "GET", image + "/vuln", ""},
 		{"image_vuln_count", "GET", image + "/vuln/count", ""},
 		{"image_software", "GET", image + "/software", ""},

@@ -9,7 +9,10 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-var validSHA = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var (
+	validSHA     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	validImageID = regexp.MustCompile(`^[0-9a-f]{12}$`)
+)
 
 // lookUp returns the images a sha names: those with that config digest, else the one whose manifest it is. (Several
 // manifests can have one config: the same image compressed in another way.)
@@ -63,6 +66,7 @@ type imageDetails struct {
 	TotalVulCount   string          `json:"totalVulCount"` // v1.1 spells and types it like this
 	Softwares       []software      `json:"softwares"`
 	Vulnerabilities []vulnerability `json:"vulnerabilities"` // null until the image is scanned
+	scanDetails
 }
 
 type label struct {
@@ -85,11 +89,17 @@ type layer struct {
 
 // getImage shows one image.
 func (s *server) getImage(w http.ResponseWriter, r *http.Request) error {
+	asked, err := wantedOf(r)
+	if err != nil {
+		return err
+	}
 	row, result, err := s.resultOf(r)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, detailsOf(row, result))
+	out := detailsOf(row, result)
+	out.scanDetails = scanDetailsOf(result, asked)
+	writeJSON(w, http.StatusOK, out)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package qualys
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -89,90 +88,4 @@ func registryHost(s string) string {
 		return s
 	}
 	return tidewaiter.HostOf(s)
-}
-
-// narrowed is what of a filter the store can do. exact reports that it is the whole filter.
-type narrowed struct {
-	control.ImageFilter
-	exact  bool
-	tagged bool // a condition on the image's names is set: see take
-}
-
-// narrow finds the parts of a filter that hold for every image it lets through and that the store has an index for.
-func narrow(e qql.Expr) narrowed {
-	n := narrowed{exact: true}
-	parts, ok := e.(qql.And)
-	if !ok {
-		parts = qql.And{e}
-	}
-	for _, part := range parts {
-		t, ok := part.(qql.Term)
-		if !ok || !n.take(t) {
-			n.exact = false
-		}
-	}
-	return n
-}
-
-// take narrows by one term and reports whether that says all the term does. The store wants all it is told of names to hold
-// for one name; the vendor's language asks for each on its own. So the second such term is not taken.
-func (n *narrowed) take(t qql.Term) bool {
-	token := strings.ToLower(t.Token)
-	if token == "updated" && t.Range != nil && t.Range.From != nil {
-		return n.since(t.Range)
-	}
-	if t.Range != nil || t.Null || len(t.Any) != 1 {
-		return n.takeRegistries(token, t)
-	}
-	v := t.Any[0]
-	wild := v.Quote == qql.Bare && strings.Contains(v.Text, "*")
-	switch {
-	case wild:
-		return false
-	case token == "registryuuid":
-		return n.takeRegistries(token, t)
-	case n.tagged:
-		return false
-	case token == "repo.repository" && v.Quote == qql.Backtick && strings.Contains(v.Text, "/"):
-		n.Repository, n.tagged = v.Text, true
-		return true
-	case token == "repo.repository" && v.Quote == qql.Double, token == "repo.tag" && v.Quote == qql.Double:
-		n.Search, n.tagged = v.Text, true
-	case token == "repo.repository" && v.Quote == qql.Bare:
-		if words := qql.Words(v.Text); len(words) > 0 {
-			n.Search, n.tagged = words[0], true
-		}
-	case token == "repo.registry" && v.Quote != qql.Bare:
-		n.Host, n.tagged = tidewaiter.HostOf(v.Text), true
-		return true
-	}
-	return false
-}
-
-func (n *narrowed) takeRegistries(token string, t qql.Term) bool {
-	if token != "registryuuid" || t.Range != nil || t.Null || n.tagged {
-		return false
-	}
-	var ids []string
-	for _, v := range t.Any {
-		if strings.Contains(v.Text, "*") {
-			return false
-		}
-		ids = append(ids, strings.ToLower(v.Text), v.Text)
-	}
-	n.RegistryIDs, n.tagged = ids, true
-	return true
-}
-
-// since takes the lower end of a range of milliseconds.
-func (n *narrowed) since(r *qql.Range) bool {
-	ms, err := strconv.ParseInt(r.From.Text, 10, 64)
-	if err != nil || ms < 0 || ms > 1<<45 || !n.UpdatedSince.IsZero() {
-		return false
-	}
-	if r.FromOpen {
-		ms++
-	}
-	n.UpdatedSince = time.UnixMilli(ms)
-	return r.To == nil && len(r.From.Text) != 4
 }

@@ -36,19 +36,23 @@ func (s *server) getImageList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	holds, err := s.imageFilter(r.Context(), q.filter)
+	asked, err := wantedOf(r)
 	if err != nil {
 		return err
 	}
-	f := narrow(q.filter).ImageFilter
-	f.Sort, f.Asc, f.After = "updated", true, values.Get("paginationQuery")
+	c, err := s.choose(r.Context(), q.filter)
+	if err != nil {
+		return err
+	}
+	f := control.ImageFilter{Where: c.where, Sort: "updated", Asc: true, Page: control.Page{After: values.Get("paginationQuery")}}
 	out := bulkImages{Data: []listedImage{}, Limit: limit}
-	if sha := shaIn(q.filter); sha != "" {
-		rows, err := s.lookUp(r.Context(), sha)
+	if c.sha != "" {
+		rows, err := s.lookUp(r.Context(), c.sha)
 		if err != nil {
 			return err
 		}
-		return out.write(w, r, rows, holds, "")
+		rows = slices.DeleteFunc(rows, func(row *control.ImageRow) bool { return !c.holds(row) })
+		return s.writeImages(w, r, &out, rows, asked, "")
 	}
 	var found []*control.ImageRow
 	for range maxListReads {
@@ -60,20 +64,29 @@ func (s *server) getImageList(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		found = append(found, slices.DeleteFunc(rows, func(row *control.ImageRow) bool { return !holds(row) })...)
+		found = append(found, slices.DeleteFunc(rows, func(row *control.ImageRow) bool { return !c.holds(row) })...)
 		if f.After = next; next == "" || 2*len(found) >= limit {
 			break
 		}
 	}
-	return out.write(w, r, found, holds, f.After)
+	return s.writeImages(w, r, &out, found, asked, f.After)
 }
 
-// write answers with the images a filter lets through.
-func (out *bulkImages) write(w http.ResponseWriter, r *http.Request, rows []*control.ImageRow, holds func(*control.ImageRow) bool, next string) error {
+// writeImages answers with images, and with what scanDetails asks for of each.
+func (s *server) writeImages(w http.ResponseWriter, r *http.Request, out *bulkImages, rows []*control.ImageRow, asked wanted, next string) error {
 	for _, row := range rows {
-		if holds(row) {
-			out.Data = append(out.Data, listedImageOf(row))
+		shown := listedImageOf(row)
+		if asked.any() {
+			result, err := s.control.Result(r.Context(), row.ID)
+			if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+				continue // deleted in the meantime
+			}
+			if err != nil {
+				return err
+			}
+			shown.scanDetails = scanDetailsOf(result, asked)
 		}
+		out.Data = append(out.Data, shown)
 	}
 	w.Header().Set("Link", nextLink(r, next))
 	writeJSON(w, http.StatusOK, out)

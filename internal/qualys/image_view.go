@@ -2,6 +2,7 @@ package qualys
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,6 +48,7 @@ type imageSummary struct {
 type listedImage struct {
 	imageSummary
 	Vulnerabilities *countsBySeverity `json:"vulnerabilities"` // of findings; null until the image is scanned
+	scanDetails
 }
 
 type repo struct {
@@ -80,8 +82,26 @@ func withoutAlgorithm(digest string) string {
 	return strings.ToLower(strings.TrimPrefix(strings.TrimSpace(digest), "sha256:"))
 }
 
-// uuidOf returns a UUID for an image, which has none with us: always the same for the same manifest.
-func uuidOf(i *tidewaiter.Image) string { return stableUUID("image " + i.Digest) }
+// uuidOf returns a UUID for an image, which has none with us: one of version 8 with the first 30 digits of the manifest's digest,
+// so that it is always the same and leads back to the image.
+func uuidOf(i *tidewaiter.Image) string {
+	hex := withoutAlgorithm(i.Digest)
+	if !validSHA.MatchString(hex) {
+		return stableUUID("image " + i.Digest)
+	}
+	return hex[:8] + "-" + hex[8:12] + "-8" + hex[12:15] + "-a" + hex[15:18] + "-" + hex[18:30]
+}
+
+// digestOfUUID returns how the digest of the manifest begins that a UUID was made of.
+func digestOfUUID(text string) (prefix string, ok bool) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if !imageUUID.MatchString(text) {
+		return "", false
+	}
+	return "sha256:" + text[:8] + text[9:13] + text[15:18] + text[20:23] + text[24:], true
+}
+
+var imageUUID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$`)
 
 func stableUUID(name string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://tidewaiter.dev/"+name)).String()

@@ -42,23 +42,22 @@ var imageSorts = map[string]control.ImageFilter{
 	"updated": {Sort: "updated", Asc: true},
 }
 
-// imagePage returns the images of a page and how many there are in all. Where the store can carry the whole filter out, it
+// imagePage returns the images of a page and how many there are in all. Where the database can carry the whole filter out, it
 // does; otherwise the images it narrows the filter down to are looked at one by one.
 func (s *server) imagePage(ctx context.Context, q query) ([]*control.ImageRow, int, error) {
 	order, ok := imageSorts[strings.ToLower(q.sort)]
 	if !ok {
 		return nil, 0, unsortable(q.sort, "created, updated")
 	}
-	holds, err := s.imageFilter(ctx, q.filter)
+	c, err := s.choose(ctx, q.filter)
 	if err != nil {
 		return nil, 0, err
 	}
-	n := narrow(q.filter)
-	n.Sort, n.Asc = order.Sort, order.Asc && !q.desc
-	if !n.exact {
+	f := control.ImageFilter{Sort: order.Sort, Asc: order.Asc && !q.desc, Where: c.where}
+	if !c.exact {
 		var page []*control.ImageRow
 		count := 0
-		err := s.lookAt(ctx, n.ImageFilter, q.filter, holds, func(row *control.ImageRow) {
+		err := s.lookAt(ctx, f, c, func(row *control.ImageRow) {
 			if count >= q.offset() && len(page) < q.size {
 				page = append(page, row)
 			}
@@ -66,28 +65,40 @@ func (s *server) imagePage(ctx context.Context, q query) ([]*control.ImageRow, i
 		})
 		return page, count, err
 	}
-	count, err := s.control.CountImages(ctx, n.ImageFilter)
+	count, err := s.control.CountImages(ctx, f)
 	if err != nil {
 		return nil, 0, err
 	}
-	n.Page = control.Page{Limit: q.size, Offset: q.offset()}
-	page, _, err := s.control.Images(ctx, n.ImageFilter)
+	f.Page = control.Page{Limit: q.size, Offset: q.offset()}
+	page, _, err := s.control.Images(ctx, f)
 	return page, count, err
 }
 
-// imageFilter makes a test of a filter.
-func (s *server) imageFilter(ctx context.Context, e qql.Expr) (func(*control.ImageRow) bool, error) {
+// choice is a filter of images, ready to use.
+type choice struct {
+	sha   string                       // every image has it; "" when the filter asks for none
+	where *control.ImageWhere          // what the database carries out; nil when there is nothing to carry out
+	exact bool                         // that is the whole filter
+	holds func(*control.ImageRow) bool // the filter itself
+}
+
+// choose reads a filter of images.
+func (s *server) choose(ctx context.Context, e qql.Expr) (choice, error) {
 	holds, err := qql.Compile(e, imageTokens, s.now())
 	if err != nil {
-		return nil, err
+		return choice{}, err
+	}
+	n, err := s.narrow(ctx, e)
+	c := choice{sha: shaIn(e), exact: n.exact}
+	if n.where.All == nil || len(n.where.All) > 0 { // an empty filter parses to no conditions
+		c.where = &n.where
 	}
 	uris := map[string]string{}
-	if mentions(e, "registryUri") {
-		if err := s.eachRegistry(ctx, func(l listing) { uris[l.ID] = trimSlash(l.URL) }); err != nil {
-			return nil, err
-		}
+	if err == nil && !n.exact && mentions(e, "registryUri") {
+		err = s.eachRegistry(ctx, func(l listing) { uris[l.ID] = trimSlash(l.URL) })
 	}
-	return func(row *control.ImageRow) bool { return holds(seen{row, uris}) }, nil
+	c.holds = func(row *control.ImageRow) bool { return holds(seen{row, uris}) }
+	return c, err
 }
 
 // mentions reports whether a filter has a token.
@@ -107,11 +118,11 @@ func mentions(e qql.Expr, token string) bool {
 }
 
 // lookAt hands over the images a filter lets through, in order. An image named by its sha is looked up at once.
-func (s *server) lookAt(ctx context.Context, f control.ImageFilter, e qql.Expr, holds func(*control.ImageRow) bool, yield func(*control.ImageRow)) error {
-	if sha := shaIn(e); sha != "" {
-		rows, err := s.lookUp(ctx, sha)
+func (s *server) lookAt(ctx context.Context, f control.ImageFilter, c choice, yield func(*control.ImageRow)) error {
+	if c.sha != "" {
+		rows, err := s.lookUp(ctx, c.sha)
 		for _, row := range rows {
-			if holds(row) {
+			if c.holds(row) {
 				yield(row)
 			}
 		}
@@ -124,7 +135,7 @@ func (s *server) lookAt(ctx context.Context, f control.ImageFilter, e qql.Expr, 
 			return err
 		}
 		for _, row := range rows {
-			if holds(row) {
+			if c.holds(row) {
 				yield(row)
 			}
 		}

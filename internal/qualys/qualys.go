@@ -108,6 +108,7 @@ func (s *server) routes() []route {
 		{"GET", "/registry/gcr/connector/{connectorId}", tidewaiter.MayReadCredentials, s.getGCPConnector},
 
 		{"GET", "/images", tidewaiter.MayReadImages, s.getImages},
+		{"DELETE", "/images", tidewaiter.MayWriteImages, s.deleteImages},
 		{"GET", "/images/list", tidewaiter.MayReadImages, s.getImageList},
 		{"GET", "/images/{imageSha}", tidewaiter.MayReadImages, s.getImage},
 		{"GET", "/images/{imageSha}/vuln", tidewaiter.MayReadImages, s.getVulnerabilities},

@@ -139,8 +139,8 @@ func (q *scheduleRequest) change(p *tidewaiter.Plan) error {
 // validDays are what a scan may be narrowed to. Qualys: 1 to 7, or 14.
 func validDays(n int) bool { return n >= 1 && n <= 7 || n == 14 }
 
-// exactly matches what a repository or a tag may be called, with stars.
-var exactly = regexp.MustCompile(`^[A-Za-z0-9._/:*-]{1,512}$`)
+// plainName matches what a repository or a tag may be called, with stars.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9._/:*-]{1,512}$`)
 
 // scope reads which repositories and tags to scan. Qualys: tag is a list with commas, null for all; clients also send ".*".
 // Ours: a star in either stands for any characters.
@@ -169,7 +169,7 @@ func (q *scheduleRequest) scope() (*tidewaiter.Scope, error) {
 
 func selector(rt repoTag) (tidewaiter.Selector, error) {
 	sel := tidewaiter.Selector{Repository: strings.ReplaceAll(strings.TrimSpace(rt.Repo), ".*", "*")}
-	if !exactly.MatchString(sel.Repository) {
+	if !plainName.MatchString(sel.Repository) {
 		return sel, tidewaiter.Invalid("filters.repoTags.repo", "%q is not the name of a repository", cut(rt.Repo, 80))
 	}
 	if rt.Tag == nil {
@@ -178,7 +178,7 @@ func selector(rt repoTag) (tidewaiter.Selector, error) {
 	for tag := range strings.SplitSeq(*rt.Tag, ",") {
 		switch tag = strings.ReplaceAll(strings.TrimSpace(tag), ".*", "*"); {
 		case tag == "":
-		case !exactly.MatchString(tag) || strings.ContainsAny(tag, "/:"):
+		case !plainName.MatchString(tag) || strings.ContainsAny(tag, "/:"):
 			return sel, tidewaiter.Invalid("filters.repoTags.tag", "%q is not a tag", cut(tag, 80))
 		default:
 			sel.Tags = append(sel.Tags, tag)

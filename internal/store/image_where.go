@@ -32,8 +32,8 @@ type NameWhere struct {
 	Hosts        []string // as HostOf writes them
 	Repositories []string // exactly
 	Tags         []string // exactly
-	// Parts of the host, the repository's name and the tag, in any case.
-	HostPart, RepositoryPart, TagPart string
+	// What the host, the repository's name and the tag look like, as MatchPattern reads it.
+	HostPattern, RepositoryPattern, TagPattern string
 }
 
 // TimeRange is from From, which counts, to Before, which does not; a zero end is open. Nothing that has no time is in it.
@@ -59,7 +59,7 @@ func (w *ImageWhere) sql() (string, []any) {
 		return "not (" + text + ")", args
 	case w.Name != nil:
 		of := w.Name.conditions()
-		return "exists (select 1 from tag_images ti join tags t on t.id = ti.tag_id where ti.image_id = i.id and " + of.String() + ")", of.args
+		return "i.id in (select ti.image_id from tags t join tag_images ti on ti.tag_id = t.id where " + of.String() + ")", of.args
 	case w.Created != nil:
 		return w.Created.sql("i.created_at")
 	case w.Updated != nil:
@@ -128,21 +128,29 @@ func (w *NameWhere) conditions() *conditions {
 	c, repo := &conditions{}, &conditions{}
 	c.add("t.gone_at = 0")
 	if len(w.RegistryIDs) > 0 {
-		c.add("exists (select 1 from registry_tags rt where rt.tag_id = t.id and rt.registry_id in (?))", list(w.RegistryIDs))
+		c.add("t.id in (select rt.tag_id from registry_tags rt where rt.registry_id in (?))", list(w.RegistryIDs))
 	}
 	addIn(repo, "p.host", w.Hosts)
 	addIn(repo, "p.name", w.Repositories)
-	for column, part := range map[string]string{"p.host": w.HostPart, "p.name": w.RepositoryPart} {
-		if part != "" {
-			repo.add("lower("+column+`) like ? escape '\'`, containing(part))
-		}
-	}
+	matching(repo, "p.host", w.HostPattern)
+	matching(repo, "p.name", w.RepositoryPattern)
 	if len(repo.sql) > 0 {
 		c.add("t.repository_id in (select p.id from repositories p where "+repo.String()+")", repo.args...)
 	}
 	addIn(c, "t.name", w.Tags)
-	if w.TagPart != "" {
-		c.add(`lower(t.name) like ? escape '\'`, containing(w.TagPart))
-	}
+	matching(c, "t.name", w.TagPattern)
 	return c
+}
+
+// matching restricts a column to a pattern as MatchPattern reads it; an empty one does not restrict.
+func matching(c *conditions, column, pattern string) {
+	if strings.Trim(pattern, "*") == "" {
+		return
+	}
+	var pieces []string
+	for piece := range strings.SplitSeq(pattern, "*") {
+		like := containing(piece)
+		pieces = append(pieces, like[1:len(like)-1])
+	}
+	c.add("lower("+column+`) like ? escape '\'`, strings.Join(pieces, "%"))
 }

@@ -162,3 +162,27 @@ func shift(now time.Time, offset, text string) (time.Time, bool) {
 	}
 	return now, false
 }
+
+// Interval is a row of numbers, both ends included: math.MinInt64 and math.MaxInt64 are open ends.
+type Interval struct{ From, To int64 }
+
+// Intervals returns the numbers, or milliseconds since 1970, that fulfil a term of a field with numbers or times; that of "*" is
+// all of them. Errors: those of Compile.
+func (f Field[T]) Intervals(t Term, now time.Time) ([]Interval, error) {
+	if t.Range != nil {
+		low, high, err := f.bounds(t.Range, now)
+		return []Interval{{low, high}}, err
+	}
+	var out []Interval
+	for _, v := range t.Any {
+		if v.Text == "*" && v.Quote == Bare {
+			return []Interval{{math.MinInt64, math.MaxInt64}}, nil
+		}
+		low, high, err := f.number(v, now)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Interval{low, high})
+	}
+	return out, nil
+}
