@@ -30,7 +30,7 @@ func (t *demoTour) table(ctx context.Context) error {
 		}
 		out.Row(demoRow(r.Tag, r.Image)...)
 	}
-	t.say("\n%s\n", out)
+	t.sayf("\n%s\n", out)
 	if unjudged > 0 {
 		return fmt.Errorf("%d images are not judged", unjudged)
 	}
@@ -61,7 +61,7 @@ func verdictWord(e tidewaiter.Effect) string {
 
 // invite says what to try next.
 func (t *demoTour) invite() {
-	t.say(`Everything stays up until Ctrl-C. Log in as admin with the password %[2]s. Try:
+	t.sayf(`Everything stays up until Ctrl-C. Log in as admin with the password %[2]s. Try:
 
   curl -s -u admin:%[2]s '%[1]s/api/v1/registry?compact=true&limit=3'
   curl -s -u admin:%[2]s '%[1]s/csapi/v1.3/images?pageSize=3'

@@ -27,26 +27,26 @@ type demoTour struct {
 	timeout  time.Duration
 }
 
-func (t *demoTour) say(format string, args ...any) { sayf(t.out, format+"\n", args...) }
+func (t *demoTour) sayf(format string, args ...any) { sayf(t.out, format+"\n", args...) }
 
 func (t *demoTour) run(ctx context.Context) error {
-	t.say("   %s is up; waiting for the advisories.", t.url)
+	t.sayf("   %s is up; waiting for the advisories.", t.url)
 	if err := t.advisories(ctx); err != nil {
 		return err
 	}
-	t.say("\n4. A policy over the Prisma API: block what is critical and has a fix. PUT /api/v1/policies/vulnerability/images")
+	t.sayf("\n4. A policy over the Prisma API: block what is critical and has a fix. PUT /api/v1/policies/vulnerability/images")
 	if err := t.policy(ctx); err != nil {
 		return err
 	}
-	t.say("   The registry, declared over the Prisma API: PUT /api/v32.07/settings/registry")
+	t.sayf("   The registry, declared over the Prisma API: PUT /api/v32.07/settings/registry")
 	if err := t.declarePrisma(ctx); err != nil {
 		return err
 	}
-	t.say("   and over the Qualys API: POST /csapi/v1.3/registry")
+	t.sayf("   and over the Qualys API: POST /csapi/v1.3/registry")
 	if err := t.declareQualys(ctx); err != nil {
 		return err
 	}
-	t.say("\n5. Discovery and scan:")
+	t.sayf("\n5. Discovery and scan:")
 	if err := t.watch(ctx); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (t *demoTour) watch(ctx context.Context) error {
 			done += s.ImagesDone + s.ImagesFailed
 		}
 		if done != shown && !isTerminal(t.out) {
-			t.say("   %d of %d images judged", done, total)
+			t.sayf("   %d of %d images judged", done, total)
 		}
 		shown = done
 		bar.ChangeMax(max(total, 1))
@@ -143,11 +143,11 @@ func (t *demoTour) watch(ctx context.Context) error {
 }
 
 func (t *demoTour) verdictOf(scans []*tidewaiter.Scan) error {
-	t.say("")
+	t.sayf("")
 	for _, s := range scans {
-		t.say("   scan of %s: %s, %d repositories, %d tags, %d of %d images judged", t.registry, s.State, s.Repositories, s.TagsSelected, s.ImagesDone, s.ImagesTotal)
+		t.sayf("   scan of %s: %s, %d repositories, %d tags, %d of %d images judged", t.registry, s.State, s.Repositories, s.TagsSelected, s.ImagesDone, s.ImagesTotal)
 		for _, e := range s.Errors {
-			t.say("   %s:%s: %s", e.Repository, e.Tag, e.Text)
+			t.sayf("   %s:%s: %s", e.Repository, e.Tag, e.Text)
 		}
 		if s.State != tidewaiter.ScanCompleted || s.ImagesFailed > 0 {
 			return fmt.Errorf("the scan did not go well: %s, %d images failed %s", s.State, s.ImagesFailed, s.Error)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/tidewaiter/tidewaiter/emulator"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -24,10 +25,11 @@ type emulateCommand struct {
 func (emulateCommand) Help() string {
 	out := "Is a registry of some kind until Ctrl-C: its own listing API, its login and real images, generated on the fly. For trying\n" +
 		"discovery out without an account. Kinds:"
+	var kinds strings.Builder
 	for _, k := range emulator.Kinds() {
-		out += " " + string(k)
+		kinds.WriteString(" " + string(k))
 	}
-	return out
+	return out + kinds.String()
 }
 
 // Run serves until it is told to stop.
@@ -35,7 +37,7 @@ func (c emulateCommand) Run(ctx context.Context, s streams) error {
 	if !slices.Contains(emulator.Kinds(), emulator.Kind(c.Kind)) {
 		return tidewaiter.Invalid("kind", "no registry of kind %q can be emulated", c.Kind).WithFix("tidewaiter emulate --help lists the kinds")
 	}
-	e, err := emulator.New(emulator.Options{Kind: emulator.Kind(c.Kind), Repositories: c.Repositories, Tags: c.Tags, Listen: c.Listen, TLS: c.TLS})
+	e, err := emulator.New(emulator.Options{Kind: emulator.Kind(c.Kind), Repositories: c.Repositories, Tags: c.Tags, Listen: c.Listen, TLS: c.TLS}) //nolint:contextcheck // it lives until Close
 	if err != nil {
 		return err
 	}

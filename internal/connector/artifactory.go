@@ -155,11 +155,9 @@ func (a *artifactory) tags(ctx context.Context, repository, cursor string) ([]ti
 			return nil, "", badCursor()
 		}
 	}
-	key, image := "", repository
-	if a.inName {
-		key, image, _ = strings.Cut(repository, "/")
-	} else {
-		key = a.keys[0]
+	key, image, _ := strings.Cut(repository, "/")
+	if !a.inName {
+		key, image = a.keys[0], repository
 	}
 	var answer aqlAnswer
 	_, err := a.api.do(ctx, request{method: http.MethodPost, path: "/api/search/aql", body: []byte(aql(key, image, offset)),

@@ -102,7 +102,7 @@ func googleToken(ctx context.Context, a *api, q request) (string, time.Time, err
 // account of the instance or pod. Google: "How Application Default Credentials works".
 func (o *opening) machineAccount() (*kept[string], string, error) {
 	if path := os.Getenv("GOOGLE_APPLICATION_CREDENTIALS"); path != "" {
-		raw, err := os.ReadFile(path)
+		raw, err := os.ReadFile(path) //nolint:gosec // the operator names it
 		if err != nil {
 			return nil, "", tidewaiter.Errorf(tidewaiter.ErrAuth, "the file GOOGLE_APPLICATION_CREDENTIALS names cannot be read")
 		}

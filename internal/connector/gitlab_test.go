@@ -42,7 +42,7 @@ func TestGitLabProjectsAndExcludedGroups(t *testing.T) {
 		}
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("PRIVATE-TOKEN") != "glpat" {
+		if r.Header.Get("Private-Token") != "glpat" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}

@@ -2,7 +2,6 @@ package connector_test
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -71,7 +70,7 @@ func push(t *testing.T, server *testkit.Server, reference string, image v1.Image
 	if err != nil {
 		t.Fatal(err)
 	}
-	var transport http.RoundTripper = server.Client().Transport
+	transport := server.Client().Transport
 	if err := remote.Write(ref, image, remote.WithAuth(&authn.Basic{Username: "u", Password: "pw-1234"}), remote.WithTransport(transport)); err != nil {
 		t.Fatal(err)
 	}

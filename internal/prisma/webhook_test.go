@@ -70,10 +70,10 @@ func TestWebhookHandshakes(t *testing.T) {
 		t.Errorf("Event Grid: %d %q", a.status, a.body)
 	}
 	a = c.call("OPTIONS", hook, "", anonymous, header("WebHook-Request-Origin", "eventgrid.azure.net"))
-	if a.status != 200 || a.body != "" || a.header.Get("WebHook-Allowed-Origin") != "eventgrid.azure.net" {
+	if a.status != 200 || a.body != "" || a.header.Get("Webhook-Allowed-Origin") != "eventgrid.azure.net" {
 		t.Errorf("CloudEvents: %d %v", a.status, a.header)
 	}
-	if a := c.call("OPTIONS", "/registry/webhook/x", ""); a.status != 404 || a.header.Get("WebHook-Allowed-Origin") != "" {
+	if a := c.call("OPTIONS", "/registry/webhook/x", ""); a.status != 404 || a.header.Get("Webhook-Allowed-Origin") != "" {
 		t.Errorf("CloudEvents elsewhere: %d", a.status)
 	}
 	if n := len(c.events()); n != 0 {

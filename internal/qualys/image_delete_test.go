@@ -57,7 +57,7 @@ func TestDeleteImages(t *testing.T) {
 		}
 		return c.seedImage(tx, r, 2, "c", "1")
 	}))
-	left("c", "d", "e")
+	left("d", "e", "c")
 
 	// What is being scanned stays when a filter chooses it, and says so when it is named.
 	waiting := seededImage(9)

@@ -57,7 +57,7 @@ func (p *Plan) Due(after time.Time) time.Time {
 	if after.Before(first) {
 		return first
 	}
-	return first.Add((after.Sub(first)/p.Schedule.Every + 1) * p.Schedule.Every)
+	return first.Add((after.Sub(first)/p.Schedule.Every + 1) * p.Schedule.Every) //nolint:durationcheck // a number of intervals times the interval
 }
 
 // Narrow returns the scope restricted to what another asks for with Select and MaxAgeDays. What is excluded stays excluded. A

@@ -17,7 +17,7 @@ import (
 func (s *Emulated) KeepsCredentials(t *testing.T) {
 	t.Helper()
 	a := newAttacker(t)
-	network := s.network(t, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the attacker is to be reachable
+	network := s.network(t, &tls.Config{InsecureSkipVerify: true}) // the attacker is to be reachable
 	t.Run("next pages", func(t *testing.T) {
 		source := s.OpenWith(t, s.Client(t, s.elsewhere(network, a, false)), s.Secret)
 		total := 0

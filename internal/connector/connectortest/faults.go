@@ -41,7 +41,7 @@ func (s *Emulated) EndsLoudly(t *testing.T, list func(*connector.Source, string)
 		s.Emulator.Heal()
 		if err == nil {
 			t.Errorf("%s: a page of %d, next %q, and no error", c.name, some, after)
-		} else if kind := tidewaiter.KindOf(err); kind != c.kind && !(c.kind == tidewaiter.ErrGone && kind == tidewaiter.ErrInvalid) { // a cursor too old
+		} else if kind := tidewaiter.KindOf(err); kind != c.kind && (c.kind != tidewaiter.ErrGone || kind != tidewaiter.ErrInvalid) { // a cursor too old
 			t.Errorf("%s: %s, want %s: %v", c.name, kind, c.kind, err)
 		}
 	}

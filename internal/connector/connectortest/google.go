@@ -24,7 +24,7 @@ func (s *Emulated) packages(next http.RoundTripper) http.RoundTripper {
 			return resp, err
 		}
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			return resp, nil // cut: let it be read so
+			return resp, nil //nolint:nilerr // cut: let it be read so
 		}
 		resp.Body.Close()
 		parts := strings.Split(parent, "/")

@@ -16,7 +16,8 @@ import (
 func (s *Emulated) dockerToken(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		user, token, basic := r.BasicAuth()
-		if r.URL.Path != "/20180419/docker/token" || !(basic && user == "BEARER_TOKEN" && token != "" || s.signed(r)) {
+		bearer := basic && user == "BEARER_TOKEN" && token != ""
+		if r.URL.Path != "/20180419/docker/token" || !bearer && !s.signed(r) {
 			return next.RoundTrip(r)
 		}
 		r = r.Clone(r.Context())
@@ -31,7 +32,7 @@ func (s *Emulated) dockerToken(next http.RoundTripper) http.RoundTripper {
 
 // signed verifies a signature over date, request target and host.
 func (s *Emulated) signed(r *http.Request) bool {
-	block, _ := pem.Decode([]byte(s.Emulator.Login().PrivateKey))
+	block, _ := pem.Decode(s.Emulator.Login().PrivateKey)
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	private, ok := key.(*rsa.PrivateKey)
 	_, rest, found := strings.Cut(r.Header.Get("Authorization"), `signature="`)
