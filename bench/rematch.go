@@ -26,7 +26,7 @@ func rematch(ctx context.Context, l *lab) (table, error) {
 			return t, err
 		}
 	}
-	t.notef("From the store means as the server's jobs do it, one image after the other: content, checks, policy and verdict included, " +
+	t.notef("From the store means as the server's job does it: each distinct package looked up once, then the images in bulk; content, policy and verdict included, " +
 		"differences written.")
 	return t, nil
 }
