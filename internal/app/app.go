@@ -57,6 +57,9 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 			a.Close()
 		}
 	}()
+	if err := a.cfg.validate(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
@@ -169,7 +172,7 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 	}
 	a.handler = httpd.Handler(httpd.Config{
 		Prisma:  prisma.New(prisma.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}),
-		Qualys:  qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now}),
+		Qualys:  qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, AWSAccount: a.cfg.AWSAccount}),
 		Harbor:  a.openHarbor(),
 		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
 		Ready:   a.store.Ping,

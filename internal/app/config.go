@@ -4,6 +4,7 @@ package app
 
 import (
 	"log/slog"
+	"regexp"
 	"runtime"
 	"time"
 
@@ -26,6 +27,7 @@ type Config struct {
 	AdminUser      string
 	AdminPassword  secret.Value // of the first user; made up and printed when empty
 	MasterKey      secret.Value // instead of the key file in Data
+	AWSAccount     string       // the AWS account this installation runs in, which roles of others trust; "" when there is none
 	Version        string
 	Log            *slog.Logger
 	Announce       func(user, password string) // told a made-up password, once; may be nil
@@ -44,6 +46,16 @@ type Config struct {
 type Login struct {
 	Username string
 	Password secret.Value
+}
+
+var awsAccount = regexp.MustCompile(`^[0-9]{12}$`)
+
+// validate reports the first setting that cannot be as an ErrInvalid.
+func (c Config) validate() error {
+	if c.AWSAccount != "" && !awsAccount.MatchString(c.AWSAccount) {
+		return tidewaiter.Invalid("aws-account-id", "%q is not the id of an AWS account", c.AWSAccount).WithFix("twelve digits")
+	}
+	return nil
 }
 
 func (c Config) withDefaults() Config {

@@ -21,6 +21,7 @@ type serverFlags struct {
 	PlainHTTP  bool     `help:"Fetch the advisories without TLS." name:"advisories-plain-http"`
 	NoSecrets  bool     `help:"Do not look for secrets in files. The configuration of an image is looked at all the same."`
 	Loopback   bool     `help:"Let registries be on this machine." name:"allow-loopback-registries"`
+	AWSAccount string   `help:"The AWS account this installation runs in, which the roles of other accounts are to trust." name:"aws-account-id" placeholder:"ID"`
 
 	AdminUser     string       `help:"Name of the first user." default:"admin"`
 	AdminPassword secret.Value `help:"Password of the first user; made up and printed once when empty." env:"TIDEWAITER_ADMIN_PASSWORD" placeholder:"…"`
@@ -31,7 +32,8 @@ func (f serverFlags) config(log *slog.Logger) app.Config {
 	return app.Config{
 		Listen: f.Listen, Data: f.Data, Database: f.Database, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.SelfSigned,
 		Workers: f.Workers, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback, PlainHTTPAdvisories: f.PlainHTTP,
-		AdminUser: f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
+		AWSAccount: f.AWSAccount,
+		AdminUser:  f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
 	}
 }
 

@@ -28,7 +28,7 @@ import (
 
 // console is the API over a real store, with users, and a queue that only takes notes.
 type console struct {
-	*testing.T
+	testing.TB
 	url     string
 	store   *store.DB
 	control *control.Control
@@ -42,10 +42,10 @@ type console struct {
 
 const password = "correct horse battery"
 
-func start(t *testing.T, change ...func(*qualys.Config)) *console {
+func start(t testing.TB, change ...func(*qualys.Config)) *console {
 	t.Helper()
 	dir := t.TempDir()
-	c := &console{T: t, jobs: &jobs{}, prober: &prober{}, clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, log: &bytes.Buffer{}}
+	c := &console{TB: t, jobs: &jobs{}, prober: &prober{}, clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(c.log, nil))
 	var err error
 	c.store, err = store.Open(t.Context(), store.Config{URL: filepath.Join(dir, "test.db"), Log: log, Now: c.clock.Now})
@@ -114,9 +114,14 @@ func (c *console) call(method, path, body string, change ...func(*http.Request))
 	b, err := io.ReadAll(res.Body)
 	c.must(err)
 	a := answer{status: res.StatusCode, header: res.Header, body: string(b)}
-	c.conforms(req, body, a)
+	if req.Header.Get("X-Unchecked") == "" {
+		c.conforms(req, body, a)
+	}
 	return a
 }
+
+// unchecked asks for an answer without holding it against the specification, which takes time of its own.
+func unchecked(r *http.Request) { r.Header.Set("X-Unchecked", "1") }
 
 // want calls, wants a status, and reads the answer when there is one.
 func want[T any](c *console, status int, method, path, body string, change ...func(*http.Request)) T {

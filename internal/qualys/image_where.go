@@ -269,8 +269,9 @@ func narrowName(token string, v qql.Value, wild bool) narrowing {
 			name.Repositories = append(name.Repositories, "library/"+lower) // how Docker Hub's official ones are called in full
 		}
 	case token == "repo.repository":
-		name.RepositoryPattern = pattern(v, wild) // the short names of Docker Hub's official ones are no part of a beginning
-		if exact = wild && strings.HasPrefix(v.Text, "*"); wild && !exact {
+		name.RepositoryPattern = pattern(v, wild)
+		// What begins like the short name of one of Docker Hub's official ones does not begin like its full name.
+		if exact = wild && (strings.HasPrefix(v.Text, "*") || strings.Contains(v.Text, "/")); wild && !exact {
 			name.RepositoryPattern = "*" + name.RepositoryPattern
 		}
 	case token == "repo.tag" && whole && v.Quote == qql.Backtick:

@@ -123,14 +123,11 @@ func (c *console) acr(name string) map[string]string {
 	return want[map[string]string](c, 200, "POST", "/csapi/v1.1/registry/acr/connector", body)
 }
 
-func TestSample_CreateANewACRConnector_and_FetchACRConnectorDetails(t *testing.T) {
+func TestSample_CreateANewACRConnector(t *testing.T) {
 	c := start(t)
 	made := c.acr("New ACR connector 4")
 	if made["name"] != "New ACR connector 4" || made["description"] != "This is a new connector for ACR" || len(made["acrConnectorId"]) != 36 {
 		t.Errorf("%v", made)
-	}
-	if diff := cmp.Diff(made, want[map[string]string](c, 200, "GET", "/csapi/v1.1/registry/acr/connector/"+made["acrConnectorId"], "")); diff != "" {
-		t.Error(diff)
 	}
 	cred, err := c.control.Credential(t.Context(), made["acrConnectorId"])
 	c.must(err)
@@ -139,30 +136,61 @@ func TestSample_CreateANewACRConnector_and_FetchACRConnectorDetails(t *testing.T
 	if plain.Reveal() != "Q]_RHUUGbgtCgQd8DWS8U6UJl8sTqK]=" {
 		t.Errorf("%q", plain.Reveal())
 	}
-	want[map[string]any](c, 404, "GET", "/registry/acr/connector/none", "")
 }
 
-func TestSample_GCRConnectors(t *testing.T) {
-	for _, spelling := range []string{"gcp", "gcr"} {
-		t.Run(spelling, func(t *testing.T) {
-			c := start(t)
-			base := "/csapi/v1.1/registry/" + spelling + "/connector"
-			a := c.gcpConnector(base, "New GCR connector", account("104702225660035614490", "my-second-project-239110"))
-			expected := map[string]string{"name": "New GCR connector", "description": "This is a new connector for GCR",
-				"gcpConnectorId": "104702225660035614490", "gcpProjectId": "my-second-project-239110"}
-			var made map[string]string
-			if a.status != 200 || json.Unmarshal([]byte(a.body), &made) != nil || !cmp.Equal(made, expected) {
-				t.Errorf("%+v", a)
-			}
-			if diff := cmp.Diff(expected, want[map[string]string](c, 200, "GET", base+"/104702225660035614490", "")); diff != "" {
-				t.Error(diff)
-			}
-			c.gcpConnector(base, "New GCR connector 2", account("107686475468845834251", "my-second-project-239110"))
-			if all := want[[]map[string]string](c, 200, "GET", base+"s", ""); len(all) != 2 || all[1]["name"] != "New GCR connector 2" {
-				t.Errorf("%v", all)
-			}
-		})
+func TestSample_FetchACRConnectorDetails(t *testing.T) {
+	c := start(t)
+	made := c.acr("New ACR connector 4")
+	if diff := cmp.Diff(made, want[map[string]string](c, 200, "GET", "/csapi/v1.1/registry/acr/connector/"+made["acrConnectorId"], "")); diff != "" {
+		t.Error(diff)
 	}
+	want[map[string]any](c, 404, "GET", "/csapi/v1.1/registry/acr/connector/66f9c9bf-9b04-4631-bb64-d0abfa44e6f6", "")
+}
+
+// bothSpellings runs the samples of GCR connectors, whose paths one document spells in two ways.
+func bothSpellings(t *testing.T, run func(c *console, connector string)) {
+	for _, spelling := range []string{"gcp", "gcr"} {
+		t.Run(spelling, func(t *testing.T) { run(start(t), "/csapi/v1.1/registry/"+spelling+"/connector") })
+	}
+}
+
+var sampleGCR = map[string]string{"name": "New GCR connector", "description": "This is a new connector for GCR",
+	"gcpConnectorId": "104702225660035614490", "gcpProjectId": "my-second-project-239110"}
+
+func TestSample_FetchAListOfGCRConnectors(t *testing.T) {
+	bothSpellings(t, func(c *console, connector string) {
+		c.gcpConnector(connector, "New GCR connector", account("104702225660035614490", "my-second-project-239110"))
+		c.gcpConnector(connector, "New GCR connector 2", account("107686475468845834251", "my-second-project-239110"))
+		second := map[string]string{"name": "New GCR connector 2", "description": "This is a new connector for GCR",
+			"gcpConnectorId": "107686475468845834251", "gcpProjectId": "my-second-project-239110"}
+		if diff := cmp.Diff([]map[string]string{sampleGCR, second}, want[[]map[string]string](c, 200, "GET", connector+"s", "")); diff != "" {
+			c.Error(diff)
+		}
+	})
+}
+
+func TestSample_FetchGCRConnectorDetails(t *testing.T) {
+	bothSpellings(t, func(c *console, connector string) {
+		c.gcpConnector(connector, "New GCR connector", account("104702225660035614490", "my-second-project-239110"))
+		if diff := cmp.Diff(sampleGCR, want[map[string]string](c, 200, "GET", connector+"/104702225660035614490", "")); diff != "" {
+			c.Error(diff)
+		}
+	})
+}
+
+func TestSample_CreateANewGCRConnector(t *testing.T) {
+	bothSpellings(t, func(c *console, connector string) {
+		a := c.gcpConnector(connector, "New GCR connector", account("104702225660035614490", "my-second-project-239110"))
+		var made map[string]string
+		if a.status != 200 || json.Unmarshal([]byte(a.body), &made) != nil || !cmp.Equal(made, sampleGCR) {
+			c.Errorf("%+v", a)
+		}
+		// As printed, the sample sends no file.
+		without := want[map[string]any](c, 400, "POST", connector+"?name=New%20GCR%20connector", "", header("Content-Type", "multipart/form-data"))
+		if without["message"] != "the form cannot be read" {
+			c.Errorf("%v", without)
+		}
+	})
 }
 
 func TestSample_CreateRegistryWithACRConnector(t *testing.T) {

@@ -160,7 +160,7 @@ create table tag_images (
     shown    boolean not null,
     primary key (tag_id, image_id)
 );
-create index tag_images_image on tag_images (image_id);
+create index tag_images_image on tag_images (image_id, tag_id);
 
 create table layers (
     diff_id     text {{c}} not null,

@@ -113,3 +113,43 @@ func testScheduleCounts(t *testing.T, db *store.DB) {
 		return err
 	}), tidewaiter.ErrConflict)
 }
+
+// testConcludeBeside makes sure that what a scan of a part marks while another looks at everything is not taken to be gone.
+func testConcludeBeside(t *testing.T, db *store.DB) {
+	w := newWorld(t, db)
+	w.tags("reg", "scan", tidewaiter.ListedTag{Name: "both"}, tidewaiter.ListedTag{Name: "gone"})
+	full, part := scan("full", "reg", tidewaiter.ScanListing), scan("part", "reg", tidewaiter.ScanListing)
+	part.Partial, full.StartedAt = true, start
+	w.update(func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.CancelScan(ctx, "scan", start.Add(-time.Minute)); err != nil {
+			return err
+		}
+		return tx.InsertScans(ctx, []*tidewaiter.Scan{full, part})
+	})
+	w.repository("reg", "full", "team/app")
+	w.tags("reg", "full", tidewaiter.ListedTag{Name: "both"})
+	listed := func(scanID string) {
+		w.update(func(ctx context.Context, tx *store.Tx) error {
+			return tx.RecordRepositoryListed(ctx, "reg", scanID, w.repo, 1, 1, nil, start)
+		})
+	}
+	listed("full")
+	w.tags("reg", "part", tidewaiter.ListedTag{Name: "both"}, tidewaiter.ListedTag{Name: "new"})
+	gone := 0
+	w.update(func(ctx context.Context, tx *store.Tx) (err error) {
+		gone, err = tx.ConcludeListing(ctx, "reg", "full", start)
+		return err
+	})
+	same(t, "gone", gone, 1)
+
+	// Where it takes a whole repository over, nothing is concluded about that.
+	again := scan("again", "reg", tidewaiter.ScanListing)
+	again.StartedAt = start
+	w.update(func(ctx context.Context, tx *store.Tx) error { return tx.InsertScans(ctx, []*tidewaiter.Scan{again}) })
+	w.repository("reg", "part", "team/app")
+	w.update(func(ctx context.Context, tx *store.Tx) (err error) {
+		gone, err = tx.ConcludeListing(ctx, "reg", "again", start)
+		return err
+	})
+	same(t, "gone beside a scan of a part", gone, 0)
+}

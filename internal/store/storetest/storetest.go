@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"plans", testPlans},
 		{"due plans", testDuePlans},
 		{"schedule counts", testScheduleCounts},
+		{"conclude beside", testConcludeBeside},
 		{"repositories", testRepositories},
 		{"tags", testTags},
 		{"tag moves", testTagMoves},
