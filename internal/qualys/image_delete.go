@@ -53,7 +53,8 @@ func (s *server) deleteImages(w http.ResponseWriter, r *http.Request) error {
 func imagesNamed(ids []string) (qql.Expr, error) {
 	terms := map[string][]qql.Value{}
 	for _, id := range ids {
-		hex, token := withoutAlgorithm(id), ""
+		hex := withoutAlgorithm(id)
+		var token string
 		switch {
 		case validSHA.MatchString(hex):
 			token = "sha"

@@ -229,7 +229,7 @@ func (s *server) narrowAddress(ctx context.Context, v qql.Value, wild bool) (nar
 	if strings.Contains(text, "://") {
 		url, err := tidewaiter.ParseRegistryURL(text)
 		if err != nil {
-			return exactly(nothing), nil // no registry has such a URL
+			return exactly(nothing), nil //nolint:nilerr // no registry has such a URL
 		}
 		f.Host, f.URL = "", url
 	}
