@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tidewaiter/tidewaiter/internal/advisory"
+	"github.com/tidewaiter/tidewaiter/internal/api"
 	"github.com/tidewaiter/tidewaiter/internal/auth"
 	"github.com/tidewaiter/tidewaiter/internal/connector"
 	"github.com/tidewaiter/tidewaiter/internal/control"
@@ -159,7 +160,7 @@ func tagJob(s *tidewaiter.Scan, repository string, t store.RecordedTag) tidewait
 
 // openSurfaces makes the first user and mounts the APIs.
 func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics *prometheus.Registry) error {
-	gate, err := auth.New(auth.Config{Users: users{a.store}, Keys: keyring})
+	gate, err := auth.New(auth.Config{Users: store.UserAccounts{DB: a.store}, Keys: keyring})
 	if err != nil {
 		return err
 	}
@@ -171,6 +172,7 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 		a.cfg.Announce(a.cfg.AdminUser, password)
 	}
 	a.handler = httpd.Handler(httpd.Config{
+		API:     api.New(api.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}),
 		Prisma:  prisma.New(prisma.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}),
 		Qualys:  qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, AWSAccount: a.cfg.AWSAccount}),
 		Harbor:  a.openHarbor(),

@@ -33,6 +33,7 @@ type root struct {
 	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
 	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
 	Registry   registryCommand   `cmd:"" help:"Ask a registry whether it lets us in."`
+	Image      imageCommand      `cmd:"" help:"Look at the images a server knows."`
 	Emulate    emulateCommand    `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
 	Demo       demoCommand       `cmd:"" help:"Run everything on this machine with sample images, offline."`
 	Version    versionCommand    `cmd:"" help:"Show the version."`

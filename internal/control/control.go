@@ -52,6 +52,7 @@ type (
 	ScanFilter         = store.ScanFilter
 	ResultFilter       = store.ResultFilter
 	ImageFilter        = store.ImageFilter
+	ImageSort          = store.ImageSort
 	ImageWhere         = store.ImageWhere
 	NameWhere          = store.NameWhere
 	TimeRange          = store.TimeRange

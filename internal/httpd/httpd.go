@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/api"
 	"github.com/tidewaiter/tidewaiter/internal/harbor"
 )
 
 // Config says what to serve. Surfaces may be nil; their paths are 404 then.
 type Config struct {
+	API     http.Handler
 	Prisma  http.Handler
 	Qualys  http.Handler
 	Harbor  http.Handler
@@ -30,6 +32,7 @@ func Handler(c Config) http.Handler {
 			mux.Handle(pattern, h)
 		}
 	}
+	mount(api.Prefix+"/", c.API)   // /tidewaiter/v1/…: our own
 	mount("/api/", c.Prisma)       // /api/v1/…, /api/v32.07/…
 	mount(harbor.Prefix, c.Harbor) // /api/v1/harbor/…: what Harbor asks a scanner
 	mount("/csapi/", c.Qualys)     // /csapi/v1.1/…, /csapi/v1.3/…

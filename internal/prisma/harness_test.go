@@ -67,7 +67,7 @@ func startOn(t *testing.T, database string) *console {
 		},
 		NewID: func() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", ids.Add(1)) },
 	})
-	service, err := auth.New(auth.Config{Users: users{c.store}, Keys: c.keyring, Now: c.clock.Now,
+	service, err := auth.New(auth.Config{Users: store.UserAccounts{DB: c.store}, Keys: c.keyring, Now: c.clock.Now,
 		Params: &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 16}})
 	c.must(err)
 	for name, role := range map[string]tidewaiter.Role{"admin": tidewaiter.RoleAdmin, "auditor": tidewaiter.RoleAuditor, "ci": tidewaiter.RoleCI} {
@@ -208,20 +208,4 @@ type prober struct{}
 
 func (prober) Probe(context.Context, *tidewaiter.Registry, *tidewaiter.Credential, secret.Value) []oci.Step {
 	return nil
-}
-
-// users lets auth write to the store, as the application does.
-type users struct{ *store.DB }
-
-func (u users) PutUser(ctx context.Context, user *tidewaiter.User) error {
-	return u.Update(ctx, func(tx *store.Tx) error { return tx.PutUser(ctx, user) })
-}
-
-func (u users) TouchUser(ctx context.Context, name string, at time.Time) error {
-	return u.Update(ctx, func(tx *store.Tx) error { return tx.TouchUser(ctx, name, at) })
-}
-
-func (u users) CountUsers(ctx context.Context) (int, error) {
-	all, err := u.Users(ctx)
-	return len(all), err
 }

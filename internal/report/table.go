@@ -47,13 +47,13 @@ func (t *tableWriter) sectionf(format string, args ...any) {
 }
 
 func (t *tableWriter) heading() {
-	name := visible(t.Reference)
+	name := Visible(t.Reference)
 	if t.Color {
 		name = lipgloss.NewStyle().Bold(true).Render(name)
 	}
 	t.linef("%s", name)
 	if t.image.Digest != "" && t.Reference != t.image.Digest {
-		t.linef("%s", visible(t.image.Digest))
+		t.linef("%s", Visible(t.image.Digest))
 	}
 	facts := []string{t.image.Platform.String()}
 	if t.image.Size > 0 {
@@ -67,7 +67,7 @@ func (t *tableWriter) heading() {
 		if t.judgement.EndOfLife {
 			name += " (end of life: no more security updates)"
 		}
-		facts = append(facts, visible(name))
+		facts = append(facts, Visible(name))
 	}
 	facts = append(facts, count(len(t.packages), "package"))
 	t.linef("%s", strings.Join(facts, ", "))
@@ -87,7 +87,7 @@ func (t *tableWriter) verdict() {
 		t.linef("%d blocking, %d alerting", v.Blocks, v.Alerts)
 	}
 	if len(v.Rules) > 0 {
-		t.linef("by %s", visible(strings.Join(v.Rules, "; ")))
+		t.linef("by %s", Visible(strings.Join(v.Rules, "; ")))
 	}
 	rows := make([][]string, 0, len(v.Reasons))
 	severities := make([]tidewaiter.Severity, 0, len(v.Reasons))
@@ -140,7 +140,7 @@ func group(p *tidewaiter.Package) string {
 }
 
 func (t *tableWriter) group(name string, findings []*finding) {
-	t.linef("\n%s: %d", visible(strings.TrimSpace(name)), len(findings))
+	t.linef("\n%s: %d", Visible(strings.TrimSpace(name)), len(findings))
 	place := !findings[0].installed.Package.Ecosystem.OS()
 	head := []string{"Severity", "Vulnerability", "Package", "Installed", "Fixed in", "Title"}
 	if place {
@@ -204,9 +204,9 @@ func (t *tableWriter) noticesList() {
 	}
 	t.sectionf("Incomplete: %s", count(len(t.notices), "notice"))
 	for _, n := range t.notices {
-		text := visible(n.Text)
+		text := Visible(n.Text)
 		if n.Path != "" {
-			text = visible(n.Path) + ": " + text
+			text = Visible(n.Path) + ": " + text
 		}
 		t.linef("%s", lipgloss.Wrap(text, max(t.Width, 0), ""))
 	}

@@ -14,9 +14,9 @@ import (
 // maxCell is the longest text shown in one cell of a table, in characters.
 const maxCell = 160
 
-// visible makes foreign text fit for a terminal: on one line, and without the control and formatting characters that
+// Visible makes foreign text fit for a terminal: on one line, and without the control and formatting characters that
 // could move the cursor, change colours or reverse the direction of what follows. What is not UTF-8 is replaced, too.
-func visible(s string) string {
+func Visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -30,7 +30,7 @@ func visible(s string) string {
 
 // cell makes foreign text fit for a cell of a table: visible, and not too long.
 func cell(s string) string {
-	s = visible(s)
+	s = Visible(s)
 	n := 0
 	for i := range s {
 		if n == maxCell {

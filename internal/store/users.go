@@ -72,3 +72,22 @@ func (tx *Tx) DeleteUser(ctx context.Context, name string) error {
 	res, err := tx.raw("delete from users where name = ?", text(name)).Exec(ctx)
 	return fail(one(res, err), "delete user %s", strconv.Quote(name))
 }
+
+// UserAccounts is the users as package auth wants them: every change in a transaction of its own.
+type UserAccounts struct{ *DB }
+
+// PutUser creates or replaces a user.
+func (u UserAccounts) PutUser(ctx context.Context, user *tidewaiter.User) error {
+	return u.Update(ctx, func(tx *Tx) error { return tx.PutUser(ctx, user) })
+}
+
+// TouchUser notes that a user logged in.
+func (u UserAccounts) TouchUser(ctx context.Context, name string, at time.Time) error {
+	return u.Update(ctx, func(tx *Tx) error { return tx.TouchUser(ctx, name, at) })
+}
+
+// CountUsers returns how many users there are.
+func (u UserAccounts) CountUsers(ctx context.Context) (int, error) {
+	all, err := u.Users(ctx)
+	return len(all), err
+}

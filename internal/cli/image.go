@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+
+	"github.com/tidewaiter/tidewaiter/client"
+)
+
+type imageCommand struct {
+	List imageListCommand `cmd:"" help:"List the images a server knows."`
+}
+
+type imageListCommand struct {
+	Registry   string `help:"Only of this declared registry." placeholder:"ID"`
+	Repository string `help:"Only of this repository, by its whole name." placeholder:"NAME"`
+	Search     string `help:"Only those with this in their full name." placeholder:"TEXT"`
+	State      string `help:"Only in this state: ${enum}." enum:",waiting,judged,failed" default:"" placeholder:"STATE"`
+	Limit      int    `help:"At most so many; 0 is all." default:"100" placeholder:"N"`
+	remoteFlags
+}
+
+// Run lists images, newest first.
+func (c imageListCommand) Run(ctx context.Context, s streams) error {
+	server, err := c.client(s)
+	if err != nil {
+		return err
+	}
+	q := client.ImageQuery{Registry: c.Registry, Repository: c.Repository, Search: c.Search, State: c.State}
+	images, err := pages(c.Limit, func(limit int, after string) (*client.Page[client.Image], error) {
+		q.Limit, q.After = limit, after
+		return server.Images(ctx, q)
+	})
+	if err != nil {
+		return refused(err)
+	}
+	if c.Output == "json" {
+		return json.NewEncoder(s.out).Encode(images)
+	}
+	t := newColumns("IMAGE", "PLATFORM", "STATE", "CRIT", "HIGH", "MED", "LOW", "FIXABLE", "VERDICT")
+	for _, i := range images {
+		name := i.Digest
+		if len(i.Names) > 0 {
+			name = i.Names[0]
+		}
+		row := []string{name, i.Platform, i.State, "", "", "", "", "", ""}
+		if j := i.Judgement; j != nil {
+			v := j.Vulnerabilities
+			for k, n := range []int{v.Critical, v.High, v.Medium, v.Low, j.Fixable} {
+				row[3+k] = strconv.Itoa(n)
+			}
+			row[8] = j.Verdict.Effect
+		}
+		t.row(row...)
+	}
+	return t.write(s.out)
+}
+
+// pages reads a list page by page until it ends or has limit items; 0 is no limit.
+func pages[T any](limit int, read func(limit int, after string) (*client.Page[T], error)) ([]T, error) {
+	all := []T{}
+	for after := ""; ; {
+		size := 1000
+		if limit > 0 {
+			size = min(size, limit-len(all))
+		}
+		p, err := read(size, after)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p.Items...)
+		if after = p.Next; after == "" || limit > 0 && len(all) >= limit {
+			return all, nil
+		}
+	}
+}
