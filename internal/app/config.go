@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/connector"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -55,7 +56,7 @@ func (c Config) validate() error {
 	if c.AWSAccount != "" && !awsAccount.MatchString(c.AWSAccount) {
 		return tidewaiter.Invalid("aws-account-id", "%q is not the id of an AWS account", c.AWSAccount).WithFix("twelve digits")
 	}
-	return nil
+	return connector.CheckEndpoints(c.Endpoints)
 }
 
 func (c Config) withDefaults() Config {

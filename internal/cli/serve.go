@@ -10,18 +10,19 @@ import (
 
 // serverFlags are the settings of a server, wherever it is started from.
 type serverFlags struct {
-	Listen     string   `help:"Address to serve on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	Data       string   `help:"Folder for database, keys and advisories." default:"./data" type:"path" placeholder:"DIR"`
-	Database   string   `help:"PostgreSQL to use instead of the SQLite database in the data folder." placeholder:"postgres://…"`
-	TLSCert    string   `help:"Serve HTTPS with this certificate." name:"tls-cert" type:"path" placeholder:"FILE"`
-	TLSKey     string   `help:"Its private key." name:"tls-key" type:"path" placeholder:"FILE"`
-	SelfSigned bool     `help:"Serve HTTPS with a certificate of our own making." name:"tls-self-signed"`
-	Workers    int      `help:"Images and layers worked on at once; 0 is two for each core." default:"0" placeholder:"N"`
-	Advisories []string `help:"OCI references of the advisory database, tried in order." placeholder:"REF"`
-	PlainHTTP  bool     `help:"Fetch the advisories without TLS." name:"advisories-plain-http"`
-	NoSecrets  bool     `help:"Do not look for secrets in files. The configuration of an image is looked at all the same."`
-	Loopback   bool     `help:"Let registries be on this machine." name:"allow-loopback-registries"`
-	AWSAccount string   `help:"The AWS account this installation runs in, which the roles of other accounts are to trust." name:"aws-account-id" placeholder:"ID"`
+	Listen     string            `help:"Address to serve on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Data       string            `help:"Folder for database, keys and advisories." default:"./data" type:"path" placeholder:"DIR"`
+	Database   string            `help:"PostgreSQL to use instead of the SQLite database in the data folder." placeholder:"postgres://…"`
+	TLSCert    string            `help:"Serve HTTPS with this certificate." name:"tls-cert" type:"path" placeholder:"FILE"`
+	TLSKey     string            `help:"Its private key." name:"tls-key" type:"path" placeholder:"FILE"`
+	SelfSigned bool              `help:"Serve HTTPS with a certificate of our own making." name:"tls-self-signed"`
+	Workers    int               `help:"Images and layers worked on at once; 0 is two for each core." default:"0" placeholder:"N"`
+	Advisories []string          `help:"OCI references of the advisory database, tried in order." placeholder:"REF"`
+	PlainHTTP  bool              `help:"Fetch the advisories without TLS." name:"advisories-plain-http"`
+	NoSecrets  bool              `help:"Do not look for secrets in files. The configuration of an image is looked at all the same."`
+	Loopback   bool              `help:"Let registries be on this machine." name:"allow-loopback-registries"`
+	AWSAccount string            `help:"The AWS account this installation runs in, which the roles of other accounts are to trust." name:"aws-account-id" placeholder:"ID"`
+	Endpoints  map[string]string `help:"Address to ask in place of a vendor's own, such as ecr=https://vpce-….amazonaws.com; repeat for more." name:"endpoint" placeholder:"NAME=URL"`
 
 	AdminUser     string       `help:"Name of the first user." default:"admin"`
 	AdminPassword secret.Value `help:"Password of the first user; made up and printed once when empty." env:"TIDEWAITER_ADMIN_PASSWORD" placeholder:"…"`
@@ -32,8 +33,8 @@ func (f serverFlags) config(log *slog.Logger) app.Config {
 	return app.Config{
 		Listen: f.Listen, Data: f.Data, Database: f.Database, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.SelfSigned,
 		Workers: f.Workers, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback, PlainHTTPAdvisories: f.PlainHTTP,
-		AWSAccount: f.AWSAccount,
-		AdminUser:  f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
+		AWSAccount: f.AWSAccount, Endpoints: f.Endpoints,
+		AdminUser: f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
 	}
 }
 

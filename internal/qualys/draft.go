@@ -52,6 +52,9 @@ func (s *server) draftOf(ctx context.Context, q *registryRequest, old *tidewaite
 	if err != nil {
 		return nil, named("registryUri", err)
 	}
+	if !hostGoesWith(q.RegistryType, url) && !s.replaced(kindOf(q.RegistryType)) {
+		return nil, tidewaiter.Invalid("registryUri", "it is not the address of an %s registry", q.RegistryType)
+	}
 	r := &tidewaiter.Registry{Origin: tidewaiter.OriginQualys, Kind: kindOf(q.RegistryType)}
 	if old != nil {
 		copied := *old

@@ -26,6 +26,9 @@ type Config struct {
 
 	// AWSAccount is the AWS account the installation runs in: what a role's trust policy names. "" when there is none.
 	AWSAccount string
+	// Replaced reports whether another API stands in for that of a kind, so that its registries may be at any address. Nil
+	// is never.
+	Replaced func(tidewaiter.RegistryKind) bool
 	// RateLimits turns on the vendor's limits per minute (see limit.go). Off by default: a self-hosted server has no
 	// other subscribers to protect.
 	RateLimits bool
@@ -34,7 +37,10 @@ type Config struct {
 // New returns a handler for every path below /csapi/ and for /auth. Qualys: v1.1 is spoken on the API server with Basic,
 // v1.2 and v1.3 on the gateway with Bearer; here all paths take both.
 func New(c Config) http.Handler {
-	s := &server{control: c.Control, auth: c.Auth, log: c.Log, now: c.Now, newID: c.NewID, awsAccount: c.AWSAccount}
+	s := &server{control: c.Control, auth: c.Auth, log: c.Log, now: c.Now, newID: c.NewID, awsAccount: c.AWSAccount, replaced: c.Replaced}
+	if s.replaced == nil {
+		s.replaced = func(tidewaiter.RegistryKind) bool { return false }
+	}
 	if s.newID == nil {
 		s.newID = uuid.NewString
 	}
@@ -62,6 +68,7 @@ type server struct {
 	now        func() time.Time
 	newID      func() string
 	awsAccount string
+	replaced   func(tidewaiter.RegistryKind) bool
 	limits     *limits // nil when there are none
 }
 

@@ -123,9 +123,6 @@ func named(field string, err error) error {
 
 // checkParts checks what belongs to one registry type. address is registryUri as ParseRegistryURL returns it.
 func (q *registryRequest) checkParts(address string) error {
-	if !hostGoesWith(q.RegistryType, address) {
-		return tidewaiter.Invalid("registryUri", "it is not the address of an %s registry", q.RegistryType)
-	}
 	if q.DockerHubOrgName != "" {
 		switch {
 		case q.RegistryType != typeDockerHub:

@@ -33,12 +33,13 @@ func root(t *testing.T) string {
 	return dir
 }
 
-// serve starts the built program on a database and returns its address. It ends in good order with the test.
-func serve(t *testing.T, registry *testkit.Server, database string) string {
+// serve starts the built program on a database, with advisories from a registry, and returns its address. It ends in good
+// order with the test.
+func serve(t *testing.T, registry *testkit.Server, database string, flags ...string) string {
 	t.Helper()
 	address := freeAddress(t)
-	args := []string{"serve", "--listen", address, "--data", t.TempDir(), "--allow-loopback-registries",
-		"--advisories", registry.Host + "/" + samples.AdvisoriesRepository + ":" + samples.AdvisoriesTag, "--advisories-plain-http"}
+	args := append([]string{"serve", "--listen", address, "--data", t.TempDir(), "--allow-loopback-registries",
+		"--advisories", registry.Host + "/" + samples.AdvisoriesRepository + ":" + samples.AdvisoriesTag, "--advisories-plain-http"}, flags...)
 	if database != "" {
 		args = append(args, "--database", database)
 	}
