@@ -71,7 +71,6 @@ func (s *Emulated) credential(t *testing.T, l emulator.Login) secret.Value {
 		return secret.New(l.ClientSecret)
 	case tidewaiter.KindGAR:
 		c.Kind, c.Username = tidewaiter.CredentialGCP, ""
-		s.Wrap = s.packages
 		return secret.New(string(l.ServiceAccountJSON))
 	case tidewaiter.KindArtifactory:
 		c.Kind, c.Username = tidewaiter.CredentialToken, ""
@@ -98,7 +97,6 @@ func (s *Emulated) credential(t *testing.T, l emulator.Login) secret.Value {
 		return secret.New(l.Token)
 	case tidewaiter.KindOCIR:
 		c.Kind, c.Username = tidewaiter.CredentialOCI, l.UserOCID
-		s.Wrap = s.dockerToken
 		c.Settings["tenancyId"], c.Settings["fingerprint"] = l.TenancyOCID, l.Fingerprint
 		return secret.New(string(l.PrivateKey))
 	default:
