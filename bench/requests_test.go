@@ -15,7 +15,7 @@ func TestDiscoveryRequests(t *testing.T) {
 		tidewaiter.KindDockerHub: 3, tidewaiter.KindQuay: 3, tidewaiter.KindHarbor: 3, tidewaiter.KindDTR: 3, tidewaiter.KindGHCR: 3,
 		tidewaiter.KindECR: 1, tidewaiter.KindArtifactory: 1, tidewaiter.KindNexus: 5,
 		tidewaiter.KindACR: 2, tidewaiter.KindGAR: 2, tidewaiter.KindOCIR: 3,
-		tidewaiter.KindIBM: 0, tidewaiter.KindOpenShift: 0, // one list for all repositories
+		tidewaiter.KindIBM: 1, tidewaiter.KindOpenShift: 1,
 		tidewaiter.KindOCI: 2 + tags, tidewaiter.KindGitLab: 2 + tags, // and the digest of each tag
 	}
 	const few = 8 // logging in, and the list of repositories
