@@ -15,11 +15,15 @@ const organization = "acme"
 // Declared returns an emulator as it is declared, with the credential its kind lists by and the secret that gets in at
 // present.
 func Declared(kind tidewaiter.RegistryKind, e *emulator.Emulator) (*tidewaiter.Registry, *tidewaiter.Credential, secret.Value) {
+	return DeclaredAs(kind, e, e.Login())
+}
+
+// DeclaredAs is Declared with another login.
+func DeclaredAs(kind tidewaiter.RegistryKind, e *emulator.Emulator, l emulator.Login) (*tidewaiter.Registry, *tidewaiter.Credential, secret.Value) {
 	r := &tidewaiter.Registry{ID: "r1", Kind: kind, URL: e.URL, TLS: tidewaiter.TLS{CACert: string(e.CA())}, Settings: map[string]string{}}
 	if kind == tidewaiter.KindNexus {
 		r.URL = e.API + "/repository/docker-hosted"
 	}
-	l := e.Login()
 	c := &tidewaiter.Credential{ID: "c1", Kind: tidewaiter.CredentialBasic, Username: l.Username, Settings: map[string]string{}}
 	return r, c, secret.New(login(kind, l, r.Settings, c))
 }

@@ -1,13 +1,14 @@
 package connectortest
 
 import (
+	"bytes"
+	"context"
+	"net"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/emulator"
 	"github.com/tidewaiter/tidewaiter/internal/connector"
-	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -15,6 +16,20 @@ import (
 type Emulated struct {
 	Subject
 	Emulator *emulator.Emulator
+	Other    emulator.Login // as good a login as the emulator's own, and wrong here
+}
+
+// Network is a way to the emulator by the name it was given, and to everything else on this machine.
+func (s *Emulated) Network(t *testing.T) http.RoundTripper {
+	t.Helper()
+	transport, _ := s.network(t, nil).(*http.Transport)
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, _, _ := net.SplitHostPort(address); "https://"+host == s.Emulator.URL {
+			address = s.Emulator.Address
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+	return transport
 }
 
 // Emulate starts an emulator of a kind, over TLS, and declares it with what gets in.
@@ -33,10 +48,12 @@ func Emulate(t *testing.T, kind tidewaiter.RegistryKind, o emulator.Options) *Em
 		t.Fatal(err)
 	}
 	defer other.Close()
-	_, _, wrong := Declared(kind, other)
-	return &Emulated{Emulator: e, Subject: Subject{
+	wrong := other.Login()
+	wrong.ServiceAccountJSON = bytes.ReplaceAll(wrong.ServiceAccountJSON, []byte(other.API), []byte(e.API))
+	_, _, refused := DeclaredAs(kind, e, wrong)
+	return &Emulated{Emulator: e, Other: wrong, Subject: Subject{
 		Registry: r, Credential: c, Secret: plain,
-		Wrong:        secret.New(strings.ReplaceAll(wrong.Reveal(), other.API, e.API)),
+		Wrong:        refused,
 		Options:      connector.Options{Endpoints: e.Endpoints()},
 		Repositories: e.Repositories(), Tags: e.Tags, Digest: e.Digest, Clock: clock,
 	}}
