@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// newCertificate makes an authority and a certificate of it for the loopback addresses, localhost and the names below it.
-func newCertificate(now time.Time) (tls.Certificate, []byte, error) {
+// newCertificate makes an authority and a certificate of it for the loopback addresses, localhost and the names below it,
+// and a further name unless that is "".
+func newCertificate(now time.Time, name string) (tls.Certificate, []byte, error) {
 	var none tls.Certificate
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -40,6 +41,9 @@ func newCertificate(now time.Time) (tls.Certificate, []byte, error) {
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost", "*.localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	if name != "" {
+		leaf.DNSNames = append(leaf.DNSNames, name)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, authority, &key.PublicKey, authorityKey)
 	if err != nil {

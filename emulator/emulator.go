@@ -79,6 +79,7 @@ type Options struct {
 
 	Limit  *Limit // requests allowed in a time; nil for no limit
 	Listen string // address to listen on; 127.0.0.1:0
+	Name   string // what the registry is called in place of its address, which whoever uses it has to resolve; "" is the address
 	TLS    bool   // https with a certificate of CA
 
 	Now func() time.Time // the clock; time.Now
@@ -133,8 +134,9 @@ type surface struct {
 
 // Emulator is a running registry. It is safe for concurrent use.
 type Emulator struct {
-	URL string // of the registry, as an image's name begins with it, after the scheme
-	API string // of the vendor's API; the same as URL where the registry serves that itself
+	URL     string // of the registry, as an image's name begins with it, after the scheme
+	Address string // host and port the registry listens on, whatever its name
+	API     string // of the vendor's API; the same as URL where the registry serves that itself
 
 	o         Options
 	fleet     *fleet
@@ -181,7 +183,7 @@ func (e *Emulator) listen(build func(*Emulator) surface) error {
 	var config *tls.Config
 	scheme := "http://"
 	if e.o.TLS {
-		certificate, ca, err := newCertificate(time.Now())
+		certificate, ca, err := newCertificate(time.Now(), e.o.Name)
 		if err != nil {
 			return err
 		}
@@ -201,7 +203,11 @@ func (e *Emulator) listen(build func(*Emulator) surface) error {
 		}
 		listeners = append(listeners, l)
 	}
-	e.URL, e.API = scheme+listeners[0].Addr().String(), scheme+listeners[1].Addr().String()
+	e.Address = listeners[0].Addr().String()
+	e.URL, e.API = scheme+e.Address, scheme+listeners[1].Addr().String()
+	if e.o.Name != "" {
+		e.URL = scheme + e.o.Name
+	}
 	if err := e.makeLogin(); err != nil {
 		closeAll(listeners)
 		return err

@@ -42,6 +42,7 @@ func (e *Emulator) gar() surface {
 	api.HandleFunc("POST /token", e.googleGrant)
 	api.HandleFunc("GET /v1/projects/{project}/locations/{location}/repositories", e.googleOnly(e.garRepositories))
 	api.HandleFunc("GET /v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages", e.googleOnly(e.garImages))
+	api.HandleFunc("GET /v1/projects/{project}/locations/{location}/repositories/{repository}/packages", e.googleOnly(e.garPackages))
 	e.googleMetadata(api)
 	return surface{registry: mux, api: api, endpoints: map[string]string{
 		"gar": e.API, "google-token": e.API + "/token", "google-metadata": e.API, "registry": e.URL,
@@ -130,6 +131,35 @@ func (e *Emulator) garImages(w http.ResponseWriter, r *http.Request) {
 	doc := document{"dockerImages": images}
 	if next != "" && !endsEarly(r) {
 		doc["nextPageToken"] = next
+	}
+	writeJSON(w, r, http.StatusOK, doc)
+}
+
+// garPackages lists the images of a repository by name. Google: "Method: projects.locations.repositories.packages.list";
+// a name with slashes is escaped.
+func (e *Emulator) garPackages(w http.ResponseWriter, r *http.Request) {
+	from, to := e.fleet.in(r.PathValue("repository"))
+	if from == to {
+		googleError(w, r, http.StatusNotFound, "Requested entity was not found.")
+		return
+	}
+	offset, ok := e.offset(r.URL.Query().Get("pageToken"))
+	if !ok {
+		googleError(w, r, http.StatusBadRequest, "Invalid page token.")
+		return
+	}
+	parent := "projects/" + r.PathValue("project") + "/locations/" + garLocation + "/repositories/" + r.PathValue("repository")
+	packages := []document{}
+	first := min(from+offset, to)
+	end := min(first+number(r, "pageSize", 100, 1, 1000), to)
+	for repo := first; repo < end; repo++ {
+		packages = append(packages, document{
+			"name": parent + "/packages/" + url.PathEscape(e.fleet.short(repo)), "createTime": e.o.Newest, "updateTime": e.o.Newest,
+		})
+	}
+	doc := document{"packages": packages}
+	if end < to && !endsEarly(r) {
+		doc["nextPageToken"] = e.token(end - from)
 	}
 	writeJSON(w, r, http.StatusOK, doc)
 }

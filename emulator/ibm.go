@@ -3,6 +3,7 @@ package emulator
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -67,11 +68,17 @@ func (e *Emulator) ibmOnly(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ibmImages lists the whole account, or one namespace, in one answer. It is written image by image.
+// ibmImages lists the whole account, or one namespace or repository, in one answer. It is written image by image.
 func (e *Emulator) ibmImages(w http.ResponseWriter, r *http.Request) {
 	from, to := 0, e.o.Repositories
 	if n := r.URL.Query().Get("namespace"); n != "" {
 		from, to = e.fleet.in(n)
+	}
+	if n := r.URL.Query().Get("repository"); n != "" {
+		repo, ok := e.fleet.find(strings.TrimPrefix(n, e.Host()+"/"))
+		if from, to = repo, repo; ok {
+			to++
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	write := func(b []byte) { _, _ = w.Write(b) } // the client may have gone

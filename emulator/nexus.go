@@ -90,7 +90,8 @@ func (e *Emulator) nexusComponents(size int) http.HandlerFunc {
 		}
 		set(&repository, nexusHosted)
 		more := false
-		for repo := at.repo; repo < e.o.Repositories && !more; repo++ {
+		from, to := e.nexusNamed(q.Get("name"))
+		for repo := max(at.repo, from); repo < to && !more; repo++ {
 			v := e.fleet.view(repo)
 			for ; at.offset < v.total; at.offset++ {
 				if more = len(items) == size; more {
@@ -115,6 +116,17 @@ func (e *Emulator) nexusComponents(size int) http.HandlerFunc {
 		}
 		writeJSON(w, r, http.StatusOK, doc)
 	}
+}
+
+// nexusNamed returns the repositories of a name to search for, all for none. Sonatype: "Search API", name.
+func (e *Emulator) nexusNamed(name string) (from, to int) {
+	if name == "" {
+		return 0, e.o.Repositories
+	}
+	if repo, ok := e.fleet.find(name); ok {
+		return repo, repo + 1
+	}
+	return 0, 0
 }
 
 func (e *Emulator) nexusComponent(r *http.Request, repository string, repo int, t tag) document {

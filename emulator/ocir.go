@@ -21,7 +21,7 @@ func (e *Emulator) ocir() surface {
 	registry := e.distribution(gate{realm: func(r *http.Request) string { return base(r) + "/20180419/docker/token" }, service: e.Host()})
 	registry.tagsMax = 1000
 	mux := http.NewServeMux()
-	mux.Handle("/20180419/docker/token", tokenService{e: e, service: e.Host(), check: e.basicLogin, life: time.Hour, realm: "OCIR"})
+	mux.HandleFunc("/20180419/docker/token", e.ocirToken)
 	mux.Handle("/v2/", registry)
 	api := http.NewServeMux()
 	api.HandleFunc("GET /20160918/container/repositories", e.signedOnly(e.ocirRepositories))
@@ -30,6 +30,30 @@ func (e *Emulator) ocir() surface {
 		writeJSON(w, r, http.StatusOK, document{"namespace": e.Login().TenancyNamespace, "isRepositoryCreatedOnFirstPush": true})
 	}))
 	return surface{registry: mux, api: api, endpoints: map[string]string{"ocir": e.API, "registry": e.URL}}
+}
+
+// ocirToken gives tokens to passwords and, to signed requests, one that is used as the password of BEARER_TOKEN. Oracle:
+// "Pulling Images Using the Docker CLI", bearer tokens.
+func (e *Emulator) ocirToken(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.Header.Get("Authorization"), "Signature ") {
+		label(r, e, "signed token")
+		if !e.signed(r) {
+			ocirError(w, r, http.StatusUnauthorized, "NotAuthenticated", "The required information to complete authentication was not provided or was incorrect.")
+			return
+		}
+		life := e.life(time.Hour)
+		writeJSON(w, r, http.StatusOK, document{
+			"token": e.issue("docker", e.Login().UserOCID, nil, life), "expires_in": int(life / time.Second),
+		})
+		return
+	}
+	tokenService{e: e, service: e.Host(), check: func(user, password string) bool {
+		if user == "BEARER_TOKEN" {
+			_, err := e.check("docker", password)
+			return err == nil
+		}
+		return e.basicLogin(user, password)
+	}, life: time.Hour, realm: "OCIR"}.ServeHTTP(w, r)
 }
 
 func ocirError(w http.ResponseWriter, r *http.Request, status int, code, message string) {

@@ -73,7 +73,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.openStore(ctx, metrics); err != nil {
 		return nil, err
 	}
-	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version})
+	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version, Transport: a.cfg.Transport})
 	a.onClose(func() error { client.Close(); return nil })
 	connections := connector.NewWithOptions(client, a.store, keyring, connector.Options{Endpoints: a.cfg.Endpoints})
 	if err := a.openEngine(ctx, client, connections, metrics); err != nil {
@@ -143,7 +143,7 @@ func (a *App) openEngine(_ context.Context, client *oci.Client, connections *con
 	a.handleHarbor(pipeline)
 	discoverer := discover.New(discover.Config{
 		Store: a.store, Jobs: a.queue, TagJob: tagJob, Analyzer: analyzer.Version(), Parallel: 40, Now: time.Now, Log: a.cfg.Log,
-		Open: func(ctx context.Context, id string) (discover.Source, error) { return connections.Open(ctx, id) },
+		Open: func(ctx context.Context, id string) (discover.Source, error) { return connections.OpenLive(ctx, id) },
 	})
 	a.queue.Handle(control.JobScan, discoverer.Work)
 	a.queue.HandleFailure(control.JobScan, discoverer.Failed)

@@ -4,6 +4,7 @@ package app
 
 import (
 	"log/slog"
+	"net/http"
 	"regexp"
 	"runtime"
 	"time"
@@ -37,6 +38,9 @@ type Config struct {
 
 	// Endpoints replaces the base URLs of vendors' APIs, as package connector documents; for private endpoints and tests.
 	Endpoints map[string]string
+
+	// Transport replaces the network registries are reached by, for tests; nil is the network, with the dial guard.
+	Transport http.RoundTripper
 
 	// PlainHTTPAdvisories fetches advisories without TLS. Their digest is verified all the same, but who can change the
 	// answers can choose the digest: for registries on this machine.

@@ -31,7 +31,7 @@ func (a *App) openHarbor() http.Handler {
 func (a *App) source(ctx context.Context, connections *connector.Connector, id string) (scan.Source, error) {
 	scanID, ok := scan.HarborScanOf(id)
 	if !ok {
-		return connections.Open(ctx, id)
+		return connections.OpenLive(ctx, id)
 	}
 	s, err := a.store.HarborScan(ctx, scanID)
 	if err != nil {

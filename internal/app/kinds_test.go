@@ -16,7 +16,7 @@ func TestEveryKindIsJudged(t *testing.T) {
 	for _, kind := range []tidewaiter.RegistryKind{
 		tidewaiter.KindOCI, tidewaiter.KindDockerHub, tidewaiter.KindECR, tidewaiter.KindACR, tidewaiter.KindGAR, tidewaiter.KindArtifactory,
 		tidewaiter.KindNexus, tidewaiter.KindQuay, tidewaiter.KindHarbor, tidewaiter.KindGitLab, tidewaiter.KindGHCR, tidewaiter.KindOpenShift,
-		tidewaiter.KindDTR, tidewaiter.KindIBM,
+		tidewaiter.KindDTR, tidewaiter.KindIBM, tidewaiter.KindOCIR,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			e := connectortest.Emulate(t, kind, emulator.Options{Repositories: 2, Tags: 3, Indexes: -1, Artifacts: -1})
@@ -30,11 +30,6 @@ func TestEveryKindIsJudged(t *testing.T) {
 			put(e.Wrong)
 			r := s.declare(t, e.Registry.URL, func(draft *tidewaiter.Registry) {
 				draft.Kind, draft.TLS, draft.Settings, draft.CredentialID = kind, e.Registry.TLS, e.Registry.Settings, e.Credential.ID
-				if kind == tidewaiter.KindGAR { // the emulator lists no packages, so they are named
-					for _, name := range e.Repositories {
-						draft.Scope.Select = append(draft.Scope.Select, tidewaiter.Selector{Repository: name})
-					}
-				}
 			})
 			if scan := s.finished(t)[r.ID]; scan.State != tidewaiter.ScanFailed || scan.Error == "" {
 				t.Errorf("with a wrong secret: %s %q", scan.State, scan.Error)

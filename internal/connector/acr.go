@@ -45,6 +45,11 @@ func openACR(o *opening) (*connection, error) {
 		return nil, tidewaiter.Invalid("url", "%s is not the address of an Azure registry, and an azure credential goes to no other", o.root()).
 			WithFix("write it as https://name.azurecr.io")
 	}
+	if _, certificate := certificateOf(o.secret.Reveal()); o.setting("tenantId") == "" && o.setting("miType") == "" && o.setting("clientId") != "" && !certificate {
+		// Without its tenant a service principal is as good as a user: registries take its id and secret themselves.
+		conn.endpoint.Auth = oci.Basic(o.setting("clientId"), o.secret.Reveal())
+		return conn, nil
+	}
 	identity, err := o.azureIdentity()
 	if err != nil {
 		return nil, err

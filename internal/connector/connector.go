@@ -119,7 +119,9 @@ func (c *Connector) Connect(r *tidewaiter.Registry, cred *tidewaiter.Credential,
 	if err != nil {
 		return nil, err
 	}
-	return newSource(registry, conn), nil
+	s := newSource(registry, conn)
+	s.refusals.now, s.refusals.anonymous = c.client.Now, cred == nil
+	return s, nil
 }
 
 func (c *Connector) prepare(r *tidewaiter.Registry, cred *tidewaiter.Credential, plain secret.Value, trace *oci.Trace) (*connection, error) {

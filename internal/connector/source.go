@@ -27,6 +27,7 @@ type Source struct {
 	registry *oci.Registry
 	lister   lister
 	name     func(string) string
+	refusals refusals
 }
 
 func newSource(registry *oci.Registry, conn *connection) *Source {

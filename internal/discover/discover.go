@@ -74,6 +74,9 @@ func (d *Discoverer) Work(ctx context.Context, run tidewaiter.JobRun) error {
 		if tooLong(err) {
 			return d.Failed(ctx, run, err)
 		}
+		if refused(err) {
+			return l.awaitCredential(ctx, err)
+		}
 		return err
 	}
 	if len(l.failed) > 0 && !run.Last() && allRetryable(l.failed) {
@@ -202,13 +205,13 @@ func (l *listing) run(ctx context.Context) error {
 }
 
 // repository lists one repository. What is wrong with it does not stop the others: it is noted and the listing counts as
-// incomplete. Only our own troubles are returned.
+// incomplete. Only our own troubles are returned, and what concerns all repositories: a credential that is refused.
 func (l *listing) repository(ctx context.Context, r tidewaiter.Repository) error {
 	err := l.tags(ctx, r)
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if kind := tidewaiter.KindOf(err); kind == tidewaiter.ErrBug {
+	if kind := tidewaiter.KindOf(err); kind == tidewaiter.ErrBug || refused(err) {
 		return err
 	}
 	l.mu.Lock()

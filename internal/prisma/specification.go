@@ -140,6 +140,9 @@ func (s *specification) registry() (*tidewaiter.Registry, error) {
 		},
 	}
 	r.Settings = s.settings()
+	if owner := s.owner(kind); owner != "" {
+		r.Settings = map[string]string{"organization": owner}
+	}
 	if s.CACert != nil {
 		r.TLS.CACert = *s.CACert
 	}
@@ -179,6 +182,16 @@ func (s *specification) settings() map[string]string {
 		return nil
 	}
 	return out
+}
+
+// owner is whose repositories are looked at in a registry that lists those of one owner at a time: what the pattern begins
+// with.
+func (s *specification) owner(kind tidewaiter.RegistryKind) string {
+	owner, _, found := strings.Cut(unstar(s.Repository), "/")
+	if kind != tidewaiter.KindDockerHub && kind != tidewaiter.KindGHCR && kind != tidewaiter.KindQuay || !found || strings.ContainsAny(owner, "*?") {
+		return ""
+	}
+	return owner
 }
 
 // maxPattern is how long a pattern may be.

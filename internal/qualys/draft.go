@@ -116,17 +116,17 @@ func (q *registryRequest) scope() tidewaiter.Scope {
 	return tidewaiter.Scope{Select: []tidewaiter.Selector{{Repository: pattern}}}
 }
 
-// settings are what only one kind of registry knows.
+// settings are what only one kind of registry knows, under the keys package connector documents.
 func (q *registryRequest) settings() map[string]string {
 	switch {
 	case q.RegistryType == typeAWS:
-		return map[string]string{"account": q.AWS.AccountID, "region": q.AWS.Region}
+		return map[string]string{"accountId": q.AWS.AccountID, "region": q.AWS.Region}
 	case q.RegistryType == typeGCP:
-		return map[string]string{"project": q.GCP.ProjectID, "location": q.GCP.Location}
+		return map[string]string{"projectId": q.GCP.ProjectID, "location": q.GCP.Location}
 	case q.RegistryType == typeGAR && q.GCAR.Registry != "":
-		return map[string]string{"project": q.GCAR.ProjectID, "repository": q.GCAR.Registry}
+		return map[string]string{"projectId": q.GCAR.ProjectID, "repository": q.GCAR.Registry}
 	case q.RegistryType == typeGAR:
-		return map[string]string{"project": q.GCAR.ProjectID}
+		return map[string]string{"projectId": q.GCAR.ProjectID}
 	case q.DockerHubOrgName != "":
 		return map[string]string{"organization": q.DockerHubOrgName}
 	}

@@ -30,14 +30,16 @@ type ending struct {
 	err     error
 	wait    time.Duration // of snoozed
 	since   time.Time     // of snoozed: when waiting for others began; zero when the wait has no bound
+	refused time.Time     // of snoozed: when waiting for a credential began
 }
 
 const (
-	maxWaiting = 24 * time.Hour  // for others, over all attempts
-	maxWait    = time.Hour       // at a time, whatever the other side asked for
-	maxSnooze  = 24 * time.Hour  // at a time, for Snooze
-	minRetry   = time.Second     // before the second attempt
-	maxRetry   = 5 * time.Minute // before any later one
+	maxWaiting = 24 * time.Hour   // for others, over all attempts
+	maxRefused = 10 * time.Minute // for a new credential, over all attempts
+	maxWait    = time.Hour        // at a time, whatever the other side asked for
+	maxSnooze  = 24 * time.Hour   // at a time, for Snooze
+	minRetry   = time.Second      // before the second attempt
+	maxRetry   = 5 * time.Minute  // before any later one
 )
 
 // snoozeError is what Snooze returns.
@@ -73,6 +75,8 @@ func conclude(ctx context.Context, run tidewaiter.JobRun, n notes, err error, no
 		err = tidewaiter.Errorf(tidewaiter.ErrTransient, "the job took too long: %w", err)
 	case kind == tidewaiter.ErrCanceled:
 		return ending{outcome: canceled, err: err}
+	case kind == tidewaiter.ErrAuth && e.RetryAfter > 0:
+		return waitForCredential(n, e.RetryAfter, err, now, chance)
 	case !kind.Retryable():
 		return ending{outcome: failed, err: err}
 	case e != nil && e.RetryAfter > 0:
@@ -91,6 +95,19 @@ func wait(n notes, asked time.Duration, err error, now time.Time, chance func(ti
 		return ending{outcome: failed, err: fmt.Errorf("waited for %s in vain: %w", maxWaiting, err)}
 	}
 	return ending{outcome: snoozed, err: err, wait: chance(min(asked, maxWait)), since: since}
+}
+
+// waitForCredential ends an attempt whose credential was let in before and is refused now: it may be in the middle of being
+// replaced.
+func waitForCredential(n notes, again time.Duration, err error, now time.Time, chance func(time.Duration) time.Duration) ending {
+	since := now
+	if n.Refused > 0 {
+		since = time.Unix(n.Refused, 0)
+	}
+	if now.Sub(since) >= maxRefused {
+		return ending{outcome: failed, err: fmt.Errorf("waited for %s for another credential: %w", maxRefused, err)}
+	}
+	return ending{outcome: snoozed, err: err, wait: chance(min(again, maxWait)), refused: since}
 }
 
 func (n notes) limitedSince(now time.Time) time.Time {

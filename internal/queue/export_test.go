@@ -25,12 +25,13 @@ type Ending struct {
 	Wait    time.Duration
 	Kind    tidewaiter.ErrorKind
 	Since   time.Time
+	Refused time.Time
 }
 
 // Conclude runs conclude without chance.
-func Conclude(ctx context.Context, run tidewaiter.JobRun, limitedSince int64, err error, now time.Time) Ending {
-	e := conclude(ctx, run, notes{Limited: limitedSince}, err, now, func(d time.Duration) time.Duration { return d })
-	return Ending{Outcome: string(e.outcome), Wait: e.wait, Kind: tidewaiter.KindOf(e.err), Since: e.since}
+func Conclude(ctx context.Context, run tidewaiter.JobRun, limitedSince, refusedSince int64, err error, now time.Time) Ending {
+	e := conclude(ctx, run, notes{Limited: limitedSince, Refused: refusedSince}, err, now, func(d time.Duration) time.Duration { return d })
+	return Ending{Outcome: string(e.outcome), Wait: e.wait, Kind: tidewaiter.KindOf(e.err), Since: e.since, Refused: e.refused}
 }
 
 // Pulse is pulse with a way to ask for lost jobs by id.

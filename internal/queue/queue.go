@@ -138,7 +138,7 @@ func (q *Queue) ID() string { return q.id }
 //
 // An error decides over its job by its kind: a retryable one is tried again after 1 second to 5 minutes, longer each
 // time, until the attempts are used up; with RetryAfter it waits that long without using up an attempt, a day in all at
-// most; Snooze waits the same way; any other error, and a panic, fails the job for good. An error after the context was
+// most; Snooze waits the same way, and an ErrAuth with RetryAfter does for ten minutes in all; any other error, and a panic, fails the job for good. An error after the context was
 // cancelled by Stop puts the job back as if the attempt had not been; one after Cancel ends it.
 func (q *Queue) Handle(kind tidewaiter.JobKind, h Handler) {
 	w := &worker{queue: q, handle: h}

@@ -28,12 +28,14 @@ func TestConclude(t *testing.T) {
 	late, end := context.WithDeadline(live, time.Unix(0, 0))
 	defer end()
 	wrapped := fmt.Errorf("list tags: %w", transient(time.Minute))
+	refused := &tidewaiter.Error{Kind: tidewaiter.ErrAuth, Msg: "x", RetryAfter: 5 * time.Second}
 	for name, c := range map[string]struct {
-		ctx   context.Context
-		last  bool
-		since time.Time
-		err   error
-		want  queue.Ending
+		ctx       context.Context
+		last      bool
+		since     time.Time
+		replacing time.Time // since when a credential is waited for
+		err       error
+		want      queue.Ending
 	}{
 		"done":                   {ctx: live, want: queue.Ending{Outcome: "done"}},
 		"done when stopped":      {ctx: stopped, want: queue.Ending{Outcome: "done"}},
@@ -52,20 +54,28 @@ func TestConclude(t *testing.T) {
 		"waiting for 23 hours": {ctx: live, since: now.Add(-23 * time.Hour), err: wrapped,
 			want: queue.Ending{Outcome: "snoozed", Wait: time.Minute, Since: now.Add(-23 * time.Hour), Kind: tidewaiter.ErrTransient}},
 		"waiting for a day": {ctx: live, since: now.Add(-24 * time.Hour), err: wrapped, want: queue.Ending{Outcome: "failed", Kind: tidewaiter.ErrTransient}},
-		"snooze":            {ctx: live, last: true, err: fmt.Errorf("x: %w", queue.Snooze(time.Second)), want: queue.Ending{Outcome: "snoozed", Wait: time.Second}},
-		"snooze for weeks":  {ctx: live, err: queue.Snooze(1e6 * time.Hour), want: queue.Ending{Outcome: "snoozed", Wait: 24 * time.Hour}},
-		"snooze backwards":  {ctx: live, err: queue.Snooze(-1), want: queue.Ending{Outcome: "snoozed"}},
-		"gave up by itself": {ctx: live, err: tidewaiter.Errorf(tidewaiter.ErrCanceled, "x"), want: queue.Ending{Outcome: "canceled", Kind: tidewaiter.ErrCanceled}},
+		"refused for good":  {ctx: live, err: tidewaiter.Errorf(tidewaiter.ErrAuth, "x"), want: queue.Ending{Outcome: "failed", Kind: tidewaiter.ErrAuth}},
+		"credential being replaced": {ctx: live, last: true, err: fmt.Errorf("x: %w", refused),
+			want: queue.Ending{Outcome: "snoozed", Wait: 5 * time.Second, Refused: now, Kind: tidewaiter.ErrAuth}},
+		"being replaced for nine minutes": {ctx: live, replacing: now.Add(-9 * time.Minute), err: refused,
+			want: queue.Ending{Outcome: "snoozed", Wait: 5 * time.Second, Refused: now.Add(-9 * time.Minute), Kind: tidewaiter.ErrAuth}},
+		"being replaced for ten minutes": {ctx: live, replacing: now.Add(-10 * time.Minute), err: refused, want: queue.Ending{Outcome: "failed", Kind: tidewaiter.ErrAuth}},
+		"snooze":                         {ctx: live, last: true, err: fmt.Errorf("x: %w", queue.Snooze(time.Second)), want: queue.Ending{Outcome: "snoozed", Wait: time.Second}},
+		"snooze for weeks":               {ctx: live, err: queue.Snooze(1e6 * time.Hour), want: queue.Ending{Outcome: "snoozed", Wait: 24 * time.Hour}},
+		"snooze backwards":               {ctx: live, err: queue.Snooze(-1), want: queue.Ending{Outcome: "snoozed"}},
+		"gave up by itself":              {ctx: live, err: tidewaiter.Errorf(tidewaiter.ErrCanceled, "x"), want: queue.Ending{Outcome: "canceled", Kind: tidewaiter.ErrCanceled}},
 	} {
 		run := tidewaiter.JobRun{Attempt: 1, MaxAttempts: 2}
 		if c.last {
 			run.Attempt = 2
 		}
-		since := int64(0)
-		if !c.since.IsZero() {
-			since = c.since.Unix()
+		unix := func(at time.Time) int64 {
+			if at.IsZero() {
+				return 0
+			}
+			return at.Unix()
 		}
-		got := queue.Conclude(c.ctx, run, since, c.err, now)
+		got := queue.Conclude(c.ctx, run, unix(c.since), unix(c.replacing), c.err, now)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}

@@ -25,6 +25,7 @@ type notes struct {
 	Timeout  int64  `json:"timeout,omitempty"`       // milliseconds; 0 is the default
 	Crashes  int    `json:"crashes,omitempty"`       // processes that died while it ran
 	Limited  int64  `json:"limited_since,omitempty"` // unix seconds of the first wait that somebody else asked for
+	Refused  int64  `json:"refused_since,omitempty"` // unix seconds of the first wait for another credential
 }
 
 func notesOf(job *rivertype.JobRow) (n notes) {
@@ -153,8 +154,11 @@ func (w *worker) tellFailure(ctx context.Context, run tidewaiter.JobRun, n notes
 
 // answer says it in River's words.
 func (w *worker) answer(ctx context.Context, run tidewaiter.JobRun, end ending) error {
-	if !end.since.IsZero() {
-		if err := river.MetadataSet(ctx, "limited_since", end.since.Unix()); err != nil {
+	for note, since := range map[string]time.Time{"limited_since": end.since, "refused_since": end.refused} {
+		if since.IsZero() {
+			continue
+		}
+		if err := river.MetadataSet(ctx, note, since.Unix()); err != nil {
 			w.queue.log.Error("note of a waiting job lost", "job", run.ID, "error", err)
 		}
 	}

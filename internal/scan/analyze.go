@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -113,21 +114,29 @@ func (p *Pipeline) release(ctx context.Context, a LayerArgs, owner string) error
 	})
 }
 
-// pull tries each place the layer can be had from until one gives it out. The error is the last place's.
+// pull tries each place the layer can be had from until one gives it out. The error is the last place's, but for one whose
+// credential may be replaced in a moment.
 func (p *Pipeline) pull(ctx context.Context, a LayerArgs) (*tidewaiter.Analysis, error) {
 	sources, err := p.Store.LayerSources(ctx, a.DiffID, a.Analyzer)
 	if err != nil {
 		return nil, err
 	}
 	err = tidewaiter.Errorf(tidewaiter.ErrGone, "nobody waits for layer %s any more", a.DiffID)
+	var waits error
 	for _, s := range sources {
 		var analysis *tidewaiter.Analysis
 		if analysis, err = p.pullFrom(ctx, a.DiffID, s); err == nil {
 			return analysis, nil
 		}
+		if e, ok := errors.AsType[*tidewaiter.Error](err); ok && e.Kind == tidewaiter.ErrAuth && e.RetryAfter > 0 {
+			waits = p.refused(ctx, s.RegistryID, "", err)
+		}
 		if ctx.Err() != nil {
 			break
 		}
+	}
+	if waits != nil {
+		return nil, waits
 	}
 	return nil, err
 }

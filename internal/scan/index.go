@@ -47,7 +47,7 @@ func (p *Pipeline) index(ctx context.Context, run tidewaiter.JobRun) error {
 	resolver := Resolver{Source: source, Manifest: p.knownManifest, Image: p.knownImage}
 	res, err := resolver.Resolve(ctx, a.Repository, reference, a.Platforms)
 	if err != nil {
-		return err
+		return p.refused(ctx, a.RegistryID, a.ScanID, err)
 	}
 	return p.Store.Update(ctx, func(tx *store.Tx) error {
 		for _, m := range res.Manifests {

@@ -34,21 +34,11 @@ func (tx *Tx) AddScanCounts(ctx context.Context, id string, c ScanCounts) error 
 // AddScanError adds an error to a scan, newest first, and keeps the newest tidewaiter.MaxScanErrors. A scan that does not
 // exist any more is passed over.
 func (tx *Tx) AddScanError(ctx context.Context, id string, e tidewaiter.ScanError) error {
-	stored, err := rows[string](ctx, tx.Reader, "select errors from scans where id = ?"+tx.forUpdate(), id)
-	if err != nil || len(stored) == 0 {
+	list, found, err := tx.lockScanErrors(ctx, id)
+	if err != nil || !found {
 		return fail(err, "add an error to scan %s", id)
 	}
-	var list []tidewaiter.ScanError
-	if err := fromText(stored[0], &list); err != nil {
-		return err
-	}
-	list = slices.Insert(list, 0, e)
-	written, err := jsonText(list[:min(len(list), tidewaiter.MaxScanErrors)])
-	if err != nil {
-		return err
-	}
-	_, err = tx.exec(ctx, "update scans set errors = ?, updated_at = ? where id = ?", text(written), micros(tx.now()), id)
-	return fail(err, "add an error to scan %s", id)
+	return fail(tx.writeScanErrors(ctx, id, slices.Insert(list, 0, e)), "add an error to scan %s", id)
 }
 
 // Checkpoint returns where a scan's listing stands, "" at its beginning; ErrNotFound when there is no such scan.
@@ -116,5 +106,8 @@ func (tx *Tx) FinishScanIfDone(ctx context.Context, scanID string, now time.Time
 				else 'completed' end
 			where id = ? and state = 'scanning' and not exists (select 1 from scan_tags t where t.scan_id = scans.id)`,
 		micros(now), micros(now), scanID)
+	if err == nil && n > 0 {
+		err = tx.dropPassing(ctx, scanID)
+	}
 	return n > 0, fail(err, "finish scan %s", scanID)
 }

@@ -40,12 +40,14 @@ func (k ErrorKind) Retryable() bool { return k == ErrLimit || k == ErrTransient 
 // Error is an error with a meaning. Msg is one sentence a user can read; Fix, when set, says what to do about it.
 // Neither ever holds a secret.
 type Error struct {
-	Kind       ErrorKind
-	Field      string        // the part of the request that is wrong, in the words of our own API
-	Msg        string        // lower case, no trailing stop
-	Fix        string        // what would mend it
-	RetryAfter time.Duration // for ErrLimit: how long the other side asked us to wait; 0 when it did not say
-	Err        error         // the cause, if any
+	Kind  ErrorKind
+	Field string // the part of the request that is wrong, in the words of our own API
+	Msg   string // lower case, no trailing stop
+	Fix   string // what would mend it
+	// RetryAfter says, of an ErrLimit, how long the other side asked us to wait; 0 when it did not say. Of an ErrAuth it says
+	// when the credential, which was let in before, may have been replaced.
+	RetryAfter time.Duration
+	Err        error // the cause, if any
 }
 
 // Error returns the sentence and, when there is one, the remedy. The text of the cause belongs into Msg.

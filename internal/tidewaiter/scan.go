@@ -84,4 +84,6 @@ type ScanError struct {
 	Tag        string    `json:"tag,omitempty"`
 	Text       string    `json:"text"`
 	At         time.Time `json:"at"`
+	// Passing says that the scan waits for it to be over. It is taken away when the scan completes.
+	Passing bool `json:"passing,omitempty"`
 }

@@ -25,10 +25,9 @@ type Subject struct {
 	Options    connector.Options
 
 	Repositories []string
-	Tags         func(repository string) int               // how many there are
-	Digest       func(repository, tag string) string       // where a tag points
-	Clock        *Clock                                    // the registry's, nil for the real one
-	Wrap         func(http.RoundTripper) http.RoundTripper // answers what the emulator does not; nil for nothing
+	Tags         func(repository string) int         // how many there are
+	Digest       func(repository, tag string) string // where a tag points
+	Clock        *Clock                              // the registry's, nil for the real one
 }
 
 // Clock is the real time, moved.
@@ -48,12 +47,6 @@ func (c *Clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
 // Client makes a registry client that may reach this machine; transport replaces the network when it is not nil.
 func (s *Subject) Client(t testing.TB, transport http.RoundTripper) *oci.Client {
 	t.Helper()
-	if transport == nil && s.Wrap != nil {
-		transport = s.network(t, nil)
-	}
-	if s.Wrap != nil {
-		transport = s.Wrap(transport)
-	}
 	client := oci.New(oci.Options{AllowLoopback: true, Transport: transport, Now: s.Clock.Now, Backoff: time.Millisecond,
 		Budget: oci.NewBudget(oci.Limits{Concurrent: 16, PerSecond: -1}, s.Clock.Now)})
 	t.Cleanup(client.Close)
