@@ -124,7 +124,7 @@ func (c *ecrCalls) password(ctx context.Context) (oci.Credential, time.Time, err
 		Data json.RawMessage `json:"authorizationData"` // a list, of ECR Public one
 	}
 	if err := c.call(ctx, "GetAuthorizationToken", map[string]any{}, &answer); err != nil {
-		return oci.Credential{}, time.Time{}, oci.Prefix("get a password from AWS", err)
+		return oci.Credential{}, time.Time{}, oci.Prefix("get a login from AWS", err)
 	}
 	list := make([]data, 1)
 	var err error

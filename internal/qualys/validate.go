@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
@@ -105,14 +106,21 @@ func refused(s control.Step) bool {
 	return !s.OK && (s.Name == "login" || s.Name == "list" || s.Name == "pull")
 }
 
-// worded puts the usual refusals of a host in those words.
+// worded puts the usual refusals of a host in those words, followed, where something is not allowed, by what it says itself
+// unless that speaks of secrets.
 func worded(err error, host string) error {
 	words, usual := refusals[tidewaiter.KindOf(err)]
 	if !usual {
 		return err
 	}
-	return &tidewaiter.Error{Kind: tidewaiter.KindOf(err), Msg: host + " " + words.text, Fix: words.fix, Err: err}
+	text := host + " " + words.text
+	if e, ok := errors.AsType[*tidewaiter.Error](err); ok && e.Kind == tidewaiter.ErrDenied && !speaksOfSecrets.MatchString(e.Msg) {
+		text += ": " + e.Msg
+	}
+	return &tidewaiter.Error{Kind: tidewaiter.KindOf(err), Msg: text, Fix: words.fix, Err: err}
 }
+
+var speaksOfSecrets = regexp.MustCompile(`(?i)pass|secret|token|key|credential|authoriz?ation`)
 
 // asInvalid makes a 400 of whatever a validation found, and lets errors of our own through.
 func asInvalid(err error) error {
