@@ -104,7 +104,7 @@ func (q *Queue) Resume(ctx context.Context, lane tidewaiter.Lane) error {
 }
 
 // lookEvery is how often a process looks after its running jobs: for those that were cancelled, because a message of
-// River's can be lost, to a job just being claimed or with the connection that listens; and for parked ones.
+// River's can be lost, to a job just being claimed or with the connection that listens.
 const lookEvery = time.Second
 
 func (q *Queue) watchRunning(ctx context.Context) {
@@ -116,8 +116,7 @@ func (q *Queue) watchRunning(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		q.advanceDue(ctx)
-		if q.running.empty() {
+		if q.running.count() == 0 {
 			continue
 		}
 		ids, err := q.cancelled(ctx)

@@ -40,6 +40,7 @@ type client interface {
 	StopAndCancel(ctx context.Context) error
 	QueuePause(ctx context.Context, name string, opts *river.QueuePauseOpts) error
 	QueueResume(ctx context.Context, name string, opts *river.QueuePauseOpts) error
+	SubscribeConfig(*river.SubscribeConfig) (<-chan *river.Event, func())
 	// cancel marks a running job and tells the process it runs in.
 	cancel(ctx context.Context, tx *store.Tx, id int64) error
 }
@@ -68,10 +69,10 @@ func ignoreMissing(err error) error {
 func (q *Queue) newClient() (client, error) {
 	cfg := q.riverConfig()
 	if q.sqlite {
-		c, err := river.NewClient(riversqlite.New(q.cfg.DB.Writer()), cfg)
+		c, err := river.NewClient(sqliteDriver{riversqlite.New(q.cfg.DB.Writer()), q}, cfg)
 		return sqliteClient{c}, err
 	}
-	c, err := river.NewClient(riverpgxv5.New(q.cfg.DB.Pool()), cfg)
+	c, err := river.NewClient(postgresDriver{riverpgxv5.New(q.cfg.DB.Pool()), q}, cfg)
 	return postgresClient{c}, err
 }
 

@@ -200,6 +200,15 @@ func (tx *Tx) ReleaseLayer(ctx context.Context, diffID, analyzer, owner string) 
 	return fail(err, "release layer %s", diffID)
 }
 
+// ReleaseLeases gives back the leases of owners who are dead. Owners without any are passed over.
+func (tx *Tx) ReleaseLeases(ctx context.Context, owners []string) error {
+	return fail(inChunks(distinct(owners), func(part []string) error {
+		_, err := tx.exec(ctx, "update layers set owner = '', lease_until = 0 where owner <> '' and owner in (?) and state = 'pending'",
+			bun.List(part))
+		return err
+	}), "release the leases of the dead")
+}
+
 // LayerState returns how far a layer's analysis by an analyzer is; ErrNotFound when nobody ever asked for it.
 func (r *Reader) LayerState(ctx context.Context, diffID, analyzer string) (LayerState, error) {
 	s, err := scalar[string](ctx, r, "select state from layers where diff_id = ? and analyzer = ?", text(diffID), analyzer)
