@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,9 +36,6 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// stopGrace is how long requests and jobs under way may take to finish when the process is asked to stop.
-const stopGrace = 20 * time.Second
-
 // App is one running process.
 type App struct {
 	cfg        Config
@@ -47,6 +46,8 @@ type App struct {
 	control    *control.Control
 	matcher    *engine.Matcher
 	advisories *advisory.Keeper
+	keyring    *secret.Keyring
+	behind     atomic.Bool // the fleet has other advisories than this process
 	closers    []func() error
 }
 
@@ -61,7 +62,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.cfg.validate(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
+	if err := a.claimData(); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	metrics := prometheus.NewRegistry()
@@ -70,7 +71,11 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.keyring = keyring
 	if err := a.openStore(ctx, metrics); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(a.checkKeys(ctx), a.agreeOnAdvisories(ctx)); err != nil {
 		return nil, err
 	}
 	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version, Transport: a.cfg.Transport})
@@ -85,6 +90,9 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	})
 	a.openEvents(connections)
 	a.openCalendar()
+	if a.cfg.WorkerOnly {
+		return a, a.openMonitor(metrics)
+	}
 	if err := a.openSurfaces(ctx, keyring, metrics); err != nil {
 		return nil, err
 	}
@@ -94,6 +102,9 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 func (a *App) onClose(f func() error) { a.closers = append(a.closers, f) }
 
 func (a *App) openKeyring() (*secret.Keyring, error) {
+	if a.cfg.WorkerOnly {
+		return a.cfg.openWorkerKey()
+	}
 	if !a.cfg.MasterKey.IsZero() {
 		return secret.Parse(a.cfg.MasterKey.Reveal())
 	}
@@ -109,15 +120,19 @@ func (a *App) openStore(ctx context.Context, metrics prometheus.Registerer) (err
 		return err
 	}
 	a.onClose(a.store.Close)
-	if err := a.seed(ctx); err != nil {
-		return err
+	if !a.cfg.WorkerOnly {
+		if err := a.seed(ctx); err != nil {
+			return err
+		}
 	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "worker"
 	}
-	a.queue, err = queue.New(ctx, queue.Config{DB: a.store, Log: a.cfg.Log, WorkerID: host, Version: a.cfg.Version,
-		Workers: lanes(a.cfg.Workers), Registry: metrics})
+	labels := a.labels(host)
+	a.queue, err = queue.New(ctx, queue.Config{DB: a.store, Log: a.cfg.Log, WorkerID: host, Version: a.cfg.Version, Labels: labels,
+		Fits:    func(ctx context.Context, wanted []string) (bool, error) { return a.fits(ctx, labels, wanted) },
+		Workers: a.cfg.lanes(), Hold: a.held, Advisories: a.advisoryVersion, OnDead: onDead, Registry: metrics})
 	return err
 }
 
@@ -195,8 +210,11 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 	return nil
 }
 
-// URL is where the APIs are served.
+// URL is where the APIs are served; "" when nothing is.
 func (a *App) URL() string {
+	if a.listener == nil {
+		return ""
+	}
 	scheme := "http"
 	if a.cfg.TLSSelfSigned || a.cfg.TLSCert != "" {
 		scheme = "https"
@@ -218,11 +236,14 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return httpd.Serve(gctx, a.listener, a.handler, a.cfg.Log, stopGrace) })
+	if a.listener != nil {
+		group.Go(func() error { return httpd.Serve(gctx, a.listener, a.handler, a.cfg.Log, a.cfg.StopGrace) })
+	}
 	group.Go(func() error { a.advisories.Run(gctx); return nil })
+	group.Go(func() error { a.followAdvisories(gctx); return nil })
 	group.Go(func() error {
 		<-gctx.Done()
-		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), stopGrace)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), a.cfg.StopGrace)
 		defer cancel()
 		return a.queue.Stop(stop)
 	})

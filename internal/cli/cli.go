@@ -30,6 +30,8 @@ var version = "dev"
 
 type root struct {
 	Serve      serveCommand      `cmd:"" help:"Watch registries: API, workers and everything else in one process."`
+	Worker     workerCommand     `cmd:"" help:"Work on the jobs of servers elsewhere, over their PostgreSQL database."`
+	WorkerKey  workerKeyCommand  `cmd:"" help:"Print the key workers need."`
 	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
 	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
 	Registry   registryCommand   `cmd:"" help:"Ask a registry whether it lets us in."`

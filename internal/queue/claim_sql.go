@@ -6,7 +6,8 @@ package queue
 //
 // The rotation begins after the turn that was last ($2), goes to the end, and on from the beginning ("") up to it. A turn is
 // open when its registry is there, not paused, below its limit, and asks for labels this process has ($5). Jobs that only
-// work on what is stored are always open, as are those whose registry is gone: they find that out.
+// work on what is stored are always open, as are those whose registry is gone: they find that out. A job that is over but not
+// written down as that is marked as having left.
 const (
 	turnPostgres = `(coalesce(metadata ->> 'turn', '-') collate "C")`
 	turnSQLite   = `coalesce(metadata ->> 'turn', '-')`
@@ -30,12 +31,12 @@ const (
 	from rotation r where r.turn is not null
 ), open as materialized (
 	select t.turn, t.place, case when t.turn like '%/pull' and g.parallel > 0 and not $7::boolean
-		then g.parallel - (select count(*) from river_job where state = 'running' and ` + turnPostgres + ` = t.turn) else $3::int end as room
+		then g.parallel - (select count(*) from river_job where state = 'running' and ` + turnPostgres + ` = t.turn and metadata ->> 'left' is null) else $3::int end as room
 	from rotation t left join registries g on g.id = split_part(t.turn, '/', 1) collate "C"
 	where t.place > 0 and t.turn <> ''
 		and (t.turn not like '%/_%' or g.id is null or (g.paused_at = 0 and (g.labels = '[]' or g.labels = any($5::text[]))))
 		and (t.turn not like '%/pull' or coalesce(g.parallel, 0) = 0 or $7::boolean or g.parallel > (
-			select count(*) from river_job where state = 'running' and ` + turnPostgres + ` = t.turn))
+			select count(*) from river_job where state = 'running' and ` + turnPostgres + ` = t.turn and metadata ->> 'left' is null))
 		and exists (select 1 from river_job where state = 'available' and queue = $1 and ` + turnPostgres + ` = t.turn and scheduled_at <= now())
 	limit $3::int
 ), picked as (
@@ -47,7 +48,7 @@ const (
 			order by scheduled_at, id limit $3::int for update skip locked) j
 	) x where n <= room order by n, place limit $3::int
 ), taken as (
-	update river_job set state = 'running', attempt = attempt + 1, attempted_at = now(),
+	update river_job set state = 'running', attempt = attempt + 1, attempted_at = now(), metadata = metadata - 'left',
 		attempted_by = array_append(attempted_by[greatest(1, coalesce(array_length(attempted_by, 1), 0) - 98):], $4::text)
 	from picked where river_job.id = picked.id returning river_job.id
 )
@@ -69,7 +70,7 @@ select (select turn from open order by place desc limit 1), (select coalesce(arr
 ), known as (
 	select t.turn, t.place, coalesce(g.paused_at = 0 and (g.labels = '[]' or g.labels in (select value from json_each($4))), true) as open,
 		case when t.turn like '%/pull' and g.parallel > 0 and not $5
-			then g.parallel - (select count(*) from river_job where state = 'running' and ` + turnSQLite + ` = t.turn) else $3 end as room
+			then g.parallel - (select count(*) from river_job where state = 'running' and ` + turnSQLite + ` = t.turn and metadata ->> 'left' is null) else $3 end as room
 	from rotation t left join registries g on g.id = substr(t.turn, 1, instr(t.turn, '/') - 1)
 	where t.place > 0 and t.turn <> ''
 )
@@ -86,6 +87,7 @@ order by scheduled_at, id limit $4`
 
 	// takeSQLite marks jobs as running: $1 their ids, $2 who, $3 how many names are kept.
 	takeSQLite = `update river_job set state = 'running', attempt = attempt + 1, attempted_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
+	metadata = jsonb_remove(metadata, '$.left'),
 	attempted_by = jsonb_insert(case when json_array_length(attempted_by) >= $3 then jsonb_remove(attempted_by, '$[0]')
 		else coalesce(attempted_by, jsonb('[]')) end, '$[#]', $2)
 where id in (select value from json_each($1))`

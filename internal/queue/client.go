@@ -40,7 +40,6 @@ type client interface {
 	StopAndCancel(ctx context.Context) error
 	QueuePause(ctx context.Context, name string, opts *river.QueuePauseOpts) error
 	QueueResume(ctx context.Context, name string, opts *river.QueuePauseOpts) error
-	SubscribeConfig(*river.SubscribeConfig) (<-chan *river.Event, func())
 	// cancel marks a running job and tells the process it runs in.
 	cancel(ctx context.Context, tx *store.Tx, id int64) error
 }

@@ -189,15 +189,12 @@ func (q *Queue) Start(ctx context.Context) error {
 	if err := q.admit(ctx); err != nil {
 		return fmt.Errorf("look which registries to work on: %w", err)
 	}
-	ends, unsubscribe := q.client.SubscribeConfig(endsConfig())
 	loops, quit := context.WithCancel(context.WithoutCancel(ctx))
 	if err := q.client.Start(loops); err != nil {
 		quit()
-		unsubscribe()
 		return fmt.Errorf("start the job queue: %w", err)
 	}
 	q.quit = quit
-	q.loops.Go(func() { defer unsubscribe(); q.watchEnds(loops, ends) })
 	q.loops.Go(func() { q.watchAdmission(loops) })
 	q.loops.Go(func() { q.watchWorkers(loops) })
 	q.loops.Go(func() { q.watchRunning(loops) })

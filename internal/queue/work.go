@@ -90,7 +90,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[work]) error {
 	}
 	began := q.now()
 	q.running.enter(run.ID, cancel)
-	defer q.running.leave(run.ID)
+	defer func() {
+		q.running.leave(run.ID)
+		q.makeRoom(ctx, run, n)
+	}()
 
 	var err error
 	if n.Crashes >= run.MaxAttempts {

@@ -39,7 +39,7 @@ func TestWork(t *testing.T) {
 			t.Errorf("got %+v", run)
 		}
 		run.ID, run.Args, run.CreatedAt = 0, nil, time.Time{}
-		if diff := cmp.Diff(tidewaiter.JobRun{Kind: "tag", Lane: tidewaiter.LaneEvent, Attempt: 1, MaxAttempts: 3, RegistryID: "r1"}, run); diff != "" {
+		if diff := cmp.Diff(tidewaiter.JobRun{Kind: "tag", Lane: tidewaiter.LaneEvent, Attempt: 1, MaxAttempts: 3, RegistryID: "r1", Turn: "r1"}, run); diff != "" {
 			t.Error(diff)
 		}
 		eventually(t, "the job is completed", func() bool { return count(t, db, "state = 'completed'") == 1 })

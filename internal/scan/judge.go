@@ -94,6 +94,9 @@ func (p *Pipeline) saveJudgement(ctx context.Context, result *tidewaiter.Result,
 		if err := p.underRules(ctx, tx, &rules, result.Image, names); err != nil {
 			return nil, err
 		}
+		if err := p.underAdvisories(ctx, tx, by.advisories); err != nil {
+			return nil, err
+		}
 		return tx.SaveJudgement(ctx, store.SaveJudgement{ImageID: result.Image.ID, Content: result.Content, Checks: result.Checks,
 			Judgement: judgement, Now: p.Now()})
 	})
@@ -243,6 +246,9 @@ func (p *Pipeline) matchPackages(ctx context.Context, ids []int64, packages map[
 		return "", err
 	}
 	err = p.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := p.underAdvisories(ctx, tx, answer.Advisories.Version); err != nil {
+			return err
+		}
 		return tx.SaveFindings(ctx, answer.Advisories.Version, findings, details, p.Now())
 	})
 	return answer.Advisories.Version, err

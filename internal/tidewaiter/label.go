@@ -77,6 +77,32 @@ func LabelsFit(labels, wanted []string) bool {
 	return true
 }
 
+// ResolveCollections replaces the collections among the labels a registry asks for by their hosts. A collection that is not
+// known, or names no hosts, asks for nothing: clients name collections of other consoles.
+func ResolveCollections(wanted []string, known []*Collection) []string {
+	var out []string
+	for _, w := range wanted {
+		names, ok := strings.CutPrefix(w, LabelCollection+"=")
+		if !ok {
+			out = append(out, w)
+			continue
+		}
+		var hosts []string
+		for name := range strings.SplitSeq(names, "|") {
+			i := slices.IndexFunc(known, func(c *Collection) bool { return c.Name == name })
+			if i < 0 || len(known[i].Hosts) == 0 {
+				hosts = nil
+				break // this one alone lets everybody
+			}
+			hosts = append(hosts, known[i].Hosts...)
+		}
+		if len(hosts) > 0 {
+			out = append(out, LabelHost+"="+strings.Join(hosts, "|"))
+		}
+	}
+	return out
+}
+
 func labelMatches(patterns, value string) bool {
 	for p := range strings.SplitSeq(patterns, "|") {
 		if MatchPattern(p, value) {
