@@ -47,6 +47,7 @@ type App struct {
 	matcher    *engine.Matcher
 	advisories *advisory.Keeper
 	keyring    *secret.Keyring
+	host       string
 	behind     atomic.Bool // the fleet has other advisories than this process
 	closers    []func() error
 }
@@ -125,13 +126,9 @@ func (a *App) openStore(ctx context.Context, metrics prometheus.Registerer) (err
 			return err
 		}
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "worker"
-	}
-	labels := a.labels(host)
-	a.queue, err = queue.New(ctx, queue.Config{DB: a.store, Log: a.cfg.Log, WorkerID: host, Version: a.cfg.Version, Labels: labels,
-		Fits:    func(ctx context.Context, wanted []string) (bool, error) { return a.fits(ctx, labels, wanted) },
+	a.host = hostName()
+	a.queue, err = queue.New(ctx, queue.Config{DB: a.store, Log: a.cfg.Log, WorkerID: a.host, Version: a.cfg.Version,
+		Labels: a.labels(), Fits: a.fits,
 		Workers: a.cfg.lanes(), Hold: a.held, Advisories: a.advisoryVersion, OnDead: onDead, Registry: metrics})
 	return err
 }
@@ -146,8 +143,9 @@ func (a *App) openEngine(_ context.Context, client *oci.Client, connections *con
 	a.onClose(a.matcher.Close)
 	pipeline := scan.New(scan.Config{
 		Store: a.store, Jobs: a.queue, Engine: analyzer, Matcher: a.matcher, Worker: a.queue.ID(),
-		Open: func(ctx context.Context, id string) (scan.Source, error) { return a.source(ctx, connections, id) },
-		Now:  time.Now, Log: a.cfg.Log, Metrics: metrics,
+		Open:    func(ctx context.Context, id string) (scan.Source, error) { return a.source(ctx, connections, id) },
+		Reaches: a.reaches,
+		Now:     time.Now, Log: a.cfg.Log, Metrics: metrics,
 	})
 	for _, s := range pipeline.Stages() {
 		a.queue.Handle(s.Kind, s.Work)

@@ -87,17 +87,38 @@ func lockFolder(dir string) (unlock func() error, ok bool, err error) {
 	return f.Close, true, nil
 }
 
+// hostName is what the process's machine is called.
+func hostName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		return "worker"
+	}
+	return host
+}
+
 // labels are those that were given and the machine's name.
-func (a *App) labels(host string) []string {
-	return append(slices.Clone(a.cfg.Labels), tidewaiter.LabelHost+"="+host)
+func (a *App) labels() []string {
+	return append(slices.Clone(a.cfg.Labels), tidewaiter.LabelHost+"="+a.host)
 }
 
 // fits reports whether this process may work on registries that ask for these labels. Those that ask for collections get a
 // worker whose machine one of the collections has among its hosts; a collection that is not declared names no machine, and
 // so every one, as clients name collections of other consoles.
-func (a *App) fits(ctx context.Context, labels, wanted []string) (bool, error) {
+func (a *App) fits(ctx context.Context, wanted []string) (bool, error) {
 	hosts, err := collectionHosts(ctx, a.store, wanted)
-	return err == nil && tidewaiter.LabelsFit(labels, hosts), err
+	return err == nil && tidewaiter.LabelsFit(a.labels(), hosts), err
+}
+
+// reaches reports whether this process may ask a registry now. One that is gone may be asked, and says so.
+func (a *App) reaches(ctx context.Context, registryID string) (bool, error) {
+	r, err := a.store.Registry(ctx, registryID)
+	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+		return true, nil
+	}
+	if err != nil || !r.PausedAt.IsZero() {
+		return false, err
+	}
+	return a.fits(ctx, r.Labels)
 }
 
 func collectionHosts(ctx context.Context, db *store.DB, wanted []string) ([]string, error) {

@@ -18,8 +18,9 @@ type JudgeArgs struct {
 	ImageID int64 `json:"imageID"`
 }
 
-func judgeJob(lane tidewaiter.Lane, imageID int64) tidewaiter.Job {
-	return tidewaiter.Job{Kind: JobJudge, Lane: lane, Args: JudgeArgs{ImageID: imageID},
+// judgeJob judges an image, in the turn of the registry that brought it. No registry is asked for it.
+func judgeJob(lane tidewaiter.Lane, imageID int64, turn string) tidewaiter.Job {
+	return tidewaiter.Job{Kind: JobJudge, Lane: lane, Args: JudgeArgs{ImageID: imageID}, Turn: turn,
 		UniqueKey: strconv.FormatInt(imageID, 10), Timeout: 5 * time.Minute}
 }
 
