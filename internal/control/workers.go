@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/store"
@@ -25,6 +26,14 @@ func (c *Control) Workers(ctx context.Context) ([]Worker, error) { return c.stor
 type RegistryHold struct {
 	Paused   time.Time // since when; zero when it is not paused
 	NoWorker []string  // the labels it asks for that no living worker has all of; nil when one has
+}
+
+// Text says what keeps the registry waiting.
+func (h RegistryHold) Text() string {
+	if !h.Paused.IsZero() {
+		return "the registry is paused since " + h.Paused.UTC().Format(time.RFC3339)
+	}
+	return "waiting for a worker with the labels " + strings.Join(h.NoWorker, ", ")
 }
 
 // RegistryHolds returns what keeps registries waiting, by id. One that nothing keeps has no entry.

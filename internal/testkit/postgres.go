@@ -40,25 +40,39 @@ const databaseTimeout = 30 * time.Second
 // give the address of another server, whose user may create databases.
 func Postgres(t testing.TB) (dsn string) {
 	t.Helper()
-	server, err := postgresServer()
+	dsn, drop, err := PostgresDatabase(t.Context())
 	if err != nil {
 		t.Fatalf("testkit: %v", err)
 	}
-	name := "test_" + strings.ToLower(rand.Text())
-	if err := execute(t.Context(), server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
-		t.Fatalf("testkit: create database: %v", err)
-	}
 	t.Cleanup(func() {
-		if err := execute(context.Background(), server, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
-			t.Errorf("testkit: drop database: %v", err)
+		if err := drop(); err != nil {
+			t.Errorf("testkit: %v", err)
 		}
 	})
+	return dsn
+}
+
+// PostgresDatabase is Postgres for programs that are no tests. Drop the database in the end.
+func PostgresDatabase(ctx context.Context) (dsn string, drop func() error, err error) {
+	server, err := postgresServer()
+	if err != nil {
+		return "", nil, err
+	}
 	u, err := url.Parse(server)
 	if err != nil {
-		t.Fatal("testkit: the server's address is no URL; give it as postgres://user:password@host:port/database")
+		return "", nil, errors.New("the server's address is no URL; give it as postgres://user:password@host:port/database")
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	if err := execute(ctx, server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		return "", nil, fmt.Errorf("create database: %w", err)
 	}
 	u.Path = "/" + name
-	return u.String()
+	return u.String(), func() error {
+		if err := execute(context.Background(), server, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+			return fmt.Errorf("drop database: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // execute runs one statement outside of a transaction.

@@ -23,7 +23,7 @@ const MaxLabels = 32
 var (
 	labelKey     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$`)
 	labelValue   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._:@/-]{0,252}$`)
-	labelPattern = regexp.MustCompile(`^[A-Za-z0-9._:@/*-]{1,254}$`)
+	labelPattern = regexp.MustCompile(`^[A-Za-z0-9._:@/* -]{1,254}$`)
 )
 
 // ValidateLabels reports the first of a worker's labels that cannot be one as an ErrInvalid on field "label".
