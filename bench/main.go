@@ -30,7 +30,7 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{"first", firstScan}, {"shared", sharedLayers}, {"memory", peakMemory}, {"rematch", rematch},
-		{"specifications", specifications}, {"requests", discoveryRequests},
+		{"specifications", specifications}, {"requests", discoveryRequests}, {"waiting", interactiveStart},
 	}
 }
 
@@ -65,7 +65,7 @@ func run() error {
 
 func bench(ctx context.Context) (err error) {
 	write := flag.String("write", "", "write the results to `FILE` as Markdown")
-	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications, requests")
+	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications, requests, waiting")
 	full := flag.Bool("full", false, "also what takes minutes: an image of 6 GB")
 	flag.Parse()
 	l, err := newLab(ctx, *full)

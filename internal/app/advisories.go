@@ -8,7 +8,6 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/advisory"
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
-	"github.com/tidewaiter/tidewaiter/internal/scan"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -30,7 +29,7 @@ func (a *App) openAdvisories(client *oci.Client) error {
 	return nil
 }
 
-// adopt takes a version of the advisories into use and has every image judged by it.
+// adopt takes a version of the advisories into use and, unless the fleet has newer ones, has every image judged by it.
 func (a *App) adopt(dir string, adv tidewaiter.Advisories) error {
 	if err := a.matcher.Open(dir, adv); err != nil {
 		return err
@@ -38,9 +37,7 @@ func (a *App) adopt(dir string, adv tidewaiter.Advisories) error {
 	a.cfg.Log.Info("advisories in use", "version", adv.Version, "built", adv.UpdatedAt)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	return a.store.Update(ctx, func(tx *store.Tx) error {
-		return a.queue.Enqueue(ctx, tx, scan.NewRejudgeJob(adv.Version))
-	})
+	return a.share(ctx, adv, a.store.Dialect() == store.SQLite)
 }
 
 // UpdateAdvisories looks for newer advisories now and takes them into use; the fleet follows in the background.

@@ -2,12 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,9 +35,6 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// stopGrace is how long requests and jobs under way may take to finish when the process is asked to stop.
-const stopGrace = 20 * time.Second
-
 // App is one running process.
 type App struct {
 	cfg        Config
@@ -47,6 +45,9 @@ type App struct {
 	control    *control.Control
 	matcher    *engine.Matcher
 	advisories *advisory.Keeper
+	keyring    *secret.Keyring
+	host       string
+	behind     atomic.Bool // the fleet has other advisories than this process
 	closers    []func() error
 }
 
@@ -61,7 +62,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.cfg.validate(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
+	if err := a.claimData(); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	metrics := prometheus.NewRegistry()
@@ -70,7 +71,11 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.keyring = keyring
 	if err := a.openStore(ctx, metrics); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(a.checkKeys(ctx), a.agreeOnAdvisories(ctx)); err != nil {
 		return nil, err
 	}
 	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version, Transport: a.cfg.Transport})
@@ -80,11 +85,14 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		return nil, err
 	}
 	a.control = control.New(control.Config{
-		Store: a.store, Jobs: a.queue, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
+		Store: a.store, Jobs: a.queue, Lanes: lanesOf{a.queue, a.store}, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
 		Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
 	a.openEvents(connections)
 	a.openCalendar()
+	if a.cfg.WorkerOnly {
+		return a, a.openMonitor(metrics)
+	}
 	if err := a.openSurfaces(ctx, keyring, metrics); err != nil {
 		return nil, err
 	}
@@ -94,6 +102,9 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 func (a *App) onClose(f func() error) { a.closers = append(a.closers, f) }
 
 func (a *App) openKeyring() (*secret.Keyring, error) {
+	if a.cfg.WorkerOnly {
+		return a.cfg.openWorkerKey()
+	}
 	if !a.cfg.MasterKey.IsZero() {
 		return secret.Parse(a.cfg.MasterKey.Reveal())
 	}
@@ -109,15 +120,15 @@ func (a *App) openStore(ctx context.Context, metrics prometheus.Registerer) (err
 		return err
 	}
 	a.onClose(a.store.Close)
-	if err := a.seed(ctx); err != nil {
-		return err
+	if !a.cfg.WorkerOnly {
+		if err := a.seed(ctx); err != nil {
+			return err
+		}
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "worker"
-	}
-	a.queue, err = queue.New(ctx, queue.Config{DB: a.store, Log: a.cfg.Log, WorkerID: host, Version: a.cfg.Version,
-		Workers: lanes(a.cfg.Workers), Registry: metrics})
+	a.host = hostName()
+	a.queue, err = queue.New(ctx, queue.Config{DB: a.store, Log: a.cfg.Log, WorkerID: a.host, Version: a.cfg.Version,
+		Labels: a.labels(), Fits: a.fits,
+		Workers: a.cfg.lanes(), Hold: a.held, Advisories: a.advisoryVersion, OnDead: onDead, Registry: metrics})
 	return err
 }
 
@@ -131,8 +142,9 @@ func (a *App) openEngine(_ context.Context, client *oci.Client, connections *con
 	a.onClose(a.matcher.Close)
 	pipeline := scan.New(scan.Config{
 		Store: a.store, Jobs: a.queue, Engine: analyzer, Matcher: a.matcher, Worker: a.queue.ID(),
-		Open: func(ctx context.Context, id string) (scan.Source, error) { return a.source(ctx, connections, id) },
-		Now:  time.Now, Log: a.cfg.Log, Metrics: metrics,
+		Open:    func(ctx context.Context, id string) (scan.Source, error) { return a.source(ctx, connections, id) },
+		Reaches: a.reaches,
+		Now:     time.Now, Log: a.cfg.Log, Metrics: metrics,
 	})
 	for _, s := range pipeline.Stages() {
 		a.queue.Handle(s.Kind, s.Work)
@@ -195,8 +207,11 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 	return nil
 }
 
-// URL is where the APIs are served.
+// URL is where the APIs are served; "" when nothing is.
 func (a *App) URL() string {
+	if a.listener == nil {
+		return ""
+	}
 	scheme := "http"
 	if a.cfg.TLSSelfSigned || a.cfg.TLSCert != "" {
 		scheme = "https"
@@ -218,11 +233,14 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return httpd.Serve(gctx, a.listener, a.handler, a.cfg.Log, stopGrace) })
+	if a.listener != nil {
+		group.Go(func() error { return httpd.Serve(gctx, a.listener, a.handler, a.cfg.Log, a.cfg.StopGrace) })
+	}
 	group.Go(func() error { a.advisories.Run(gctx); return nil })
+	group.Go(func() error { a.followAdvisories(gctx); return nil })
 	group.Go(func() error {
 		<-gctx.Done()
-		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), stopGrace)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), a.cfg.StopGrace)
 		defer cancel()
 		return a.queue.Stop(stop)
 	})

@@ -27,9 +27,14 @@ type Config struct {
 	NoSecrets      bool // do not look for secrets in images
 	AllowLoopback  bool // registries on this machine, for demos and tests
 	AdminUser      string
-	AdminPassword  secret.Value // of the first user; made up and printed when empty
-	MasterKey      secret.Value // instead of the key file in Data
-	AWSAccount     string       // the AWS account this installation runs in, which roles of others trust; "" when there is none
+	AdminPassword  secret.Value            // of the first user; made up and printed when empty
+	MasterKey      secret.Value            // instead of the key file in Data
+	WorkerOnly     bool                    // work on the jobs of servers elsewhere: no APIs, and Listen, when set, is for metrics and health alone
+	WorkerKey      secret.Value            // of a worker, instead of a master key: what secret.Keyring.WorkerKey returned
+	Labels         []string                // which registries the process can reach: "zone=dmz"
+	Lanes          map[tidewaiter.Lane]int // jobs of each lane at once, instead of what follows from Workers; a lane left out is not worked on
+	StopGrace      time.Duration           // how long requests and jobs under way may take to finish at the end; 0 is 20 seconds
+	AWSAccount     string                  // the AWS account this installation runs in, which roles of others trust; "" when there is none
 	Version        string
 	Log            *slog.Logger
 	Announce       func(user, password string) // told a made-up password, once; may be nil
@@ -60,15 +65,24 @@ func (c Config) validate() error {
 	if c.AWSAccount != "" && !awsAccount.MatchString(c.AWSAccount) {
 		return tidewaiter.Invalid("aws-account-id", "%q is not the id of an AWS account", c.AWSAccount).WithFix("twelve digits")
 	}
+	if err := tidewaiter.ValidateLabels(c.Labels); err != nil {
+		return err
+	}
+	if err := c.validateWorker(); err != nil {
+		return err
+	}
 	return connector.CheckEndpoints(c.Endpoints)
 }
 
 func (c Config) withDefaults() Config {
-	if c.Listen == "" {
+	if c.Listen == "" && !c.WorkerOnly {
 		c.Listen = "127.0.0.1:8080"
 	}
-	if c.Data == "" {
+	if c.Data == "" && !c.WorkerOnly {
 		c.Data = "data"
+	}
+	if c.StopGrace <= 0 {
+		c.StopGrace = 20 * time.Second
 	}
 	if c.AdminUser == "" {
 		c.AdminUser = "admin"
@@ -86,6 +100,14 @@ func (c Config) withDefaults() Config {
 		c.AdvisoryPeriod = 6 * time.Hour
 	}
 	return c
+}
+
+// lanes says how many jobs of each lane run at once.
+func (c Config) lanes() map[tidewaiter.Lane]int {
+	if len(c.Lanes) > 0 {
+		return c.Lanes
+	}
+	return lanes(c.Workers)
 }
 
 // lanes shares workers out. Interactive work, events and upkeep have workers of their own, so that they never wait behind

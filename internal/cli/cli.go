@@ -30,6 +30,9 @@ var version = "dev"
 
 type root struct {
 	Serve      serveCommand      `cmd:"" help:"Watch registries: API, workers and everything else in one process."`
+	Worker     workerCommand     `cmd:"" help:"Work on the jobs of servers elsewhere, over their PostgreSQL database."`
+	Workers    workersCommand    `cmd:"" help:"Look at the processes that work on jobs, and at the lanes these wait in."`
+	WorkerKey  workerKeyCommand  `cmd:"" help:"Print the key workers need."`
 	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
 	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
 	Registry   registryCommand   `cmd:"" help:"Ask a registry whether it lets us in."`

@@ -17,6 +17,7 @@ type serverFlags struct {
 	TLSKey     string            `help:"Its private key." name:"tls-key" type:"path" placeholder:"FILE"`
 	SelfSigned bool              `help:"Serve HTTPS with a certificate of our own making." name:"tls-self-signed"`
 	Workers    int               `help:"Images and layers worked on at once; 0 is two for each core." default:"0" placeholder:"N"`
+	Label      []string          `help:"What this machine can reach: registries that ask for labels go to workers that have them. May be given again." placeholder:"KEY=VALUE"`
 	Advisories []string          `help:"OCI references of the advisory database, tried in order." placeholder:"REF"`
 	PlainHTTP  bool              `help:"Fetch the advisories without TLS." name:"advisories-plain-http"`
 	NoSecrets  bool              `help:"Do not look for secrets in files. The configuration of an image is looked at all the same."`
@@ -32,7 +33,7 @@ type serverFlags struct {
 func (f serverFlags) config(log *slog.Logger) app.Config {
 	return app.Config{
 		Listen: f.Listen, Data: f.Data, Database: f.Database, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.SelfSigned,
-		Workers: f.Workers, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback, PlainHTTPAdvisories: f.PlainHTTP,
+		Workers: f.Workers, Labels: f.Label, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback, PlainHTTPAdvisories: f.PlainHTTP,
 		AWSAccount: f.AWSAccount, Endpoints: f.Endpoints,
 		AdminUser: f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
 	}

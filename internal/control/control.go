@@ -89,6 +89,7 @@ type AdvisoryState struct {
 type Config struct {
 	Store      *store.DB
 	Jobs       Enqueuer
+	Lanes      Lanes
 	Keyring    *secret.Keyring
 	Prober     Prober
 	Advisories func() AdvisoryState
@@ -102,6 +103,7 @@ type Control struct {
 	Inventory
 	store      *store.DB
 	jobs       Enqueuer
+	lanes      Lanes
 	keyring    *secret.Keyring
 	prober     Prober
 	advisories func() AdvisoryState
@@ -113,7 +115,7 @@ type Control struct {
 // New returns a Control.
 func New(c Config) *Control {
 	return &Control{
-		Inventory: c.Store, store: c.Store, jobs: c.Jobs, keyring: c.Keyring, prober: c.Prober,
+		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober,
 		advisories: c.Advisories, now: c.Now, newID: c.NewID, log: c.Log,
 	}
 }

@@ -46,6 +46,7 @@ type house struct {
 	*control.Control
 	store  *store.DB
 	jobs   *recorder
+	lanes  *laneRecorder
 	probes *probes
 	now    time.Time
 }
@@ -54,7 +55,7 @@ type house struct {
 func open(t testing.TB) *house {
 	t.Helper()
 	dir := t.TempDir()
-	h := &house{jobs: &recorder{}, probes: &probes{}, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	h := &house{jobs: &recorder{}, lanes: &laneRecorder{paused: map[tidewaiter.Lane]bool{}}, probes: &probes{}, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return h.now }
 	log := slog.New(slog.DiscardHandler)
 	var err error
@@ -68,7 +69,7 @@ func open(t testing.TB) *house {
 	}
 	n := 0
 	h.Control = control.New(control.Config{
-		Store: h.store, Jobs: h.jobs, Keyring: keyring, Prober: h.probes, Now: clock, Log: log,
+		Store: h.store, Jobs: h.jobs, Lanes: h.lanes, Keyring: keyring, Prober: h.probes, Now: clock, Log: log,
 		Advisories: func() control.AdvisoryState { return control.AdvisoryState{} },
 		NewID:      func() string { n++; return fmt.Sprintf("id-%d", n) },
 	})

@@ -121,7 +121,7 @@ func (c *Control) planReplacement(have, drafts []*tidewaiter.Registry, origin ti
 
 // fingerprint is the same for registries that mean the same, wherever they stand in a list.
 func fingerprint(r *tidewaiter.Registry) string {
-	return digestOf(r.Kind, r.URL, r.CredentialID, r.TLS, r.Scope, r.Parallel, r.Settings)
+	return digestOf(r.Kind, r.URL, r.CredentialID, r.TLS, r.Scope, r.Parallel, r.Settings, r.Labels)
 }
 
 // address is the same for registries that look at the same place, however they look at it.
@@ -179,6 +179,9 @@ func validateRegistry(r *tidewaiter.Registry) error {
 		return err
 	}
 	if err := r.Schedule.Validate(); err != nil {
+		return err
+	}
+	if err := tidewaiter.ValidateWantedLabels(r.Labels); err != nil {
 		return err
 	}
 	return validateCA(r.TLS.CACert)

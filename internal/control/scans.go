@@ -147,7 +147,7 @@ func (c *Control) insertScans(ctx context.Context, tx *store.Tx, scans []*tidewa
 	jobs := make([]tidewaiter.Job, len(scans))
 	for i, s := range scans {
 		jobs[i] = tidewaiter.Job{Kind: JobScan, Lane: s.Lane, Args: ScanArgs{ScanID: s.ID}, UniqueKey: s.ID,
-			RegistryID: s.RegistryID, Timeout: time.Hour, MaxAttempts: 3}
+			RegistryID: s.RegistryID, Reach: tidewaiter.ReachList, Timeout: time.Hour, MaxAttempts: 3}
 	}
 	return c.jobs.Enqueue(ctx, tx, jobs...)
 }

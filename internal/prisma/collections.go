@@ -15,7 +15,8 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// collection is Prisma's Collection. Images and labels decide; the other lists are about what runs and only kept.
+// collection is Prisma's Collection. Images and labels decide, and hosts over who scans; the other lists are about what runs
+// and only kept.
 type collection struct {
 	Hosts       []string  `json:"hosts"`
 	Images      []string  `json:"images"`
@@ -141,7 +142,7 @@ func (s *server) storeCollection(ctx context.Context, c *collection) error {
 		return err
 	}
 	return s.control.PutCollection(ctx, &tidewaiter.Collection{
-		Name: c.Name, Description: c.Description, Color: c.Color, Images: c.Images, Labels: c.Labels, Owner: c.Owner,
+		Name: c.Name, Description: c.Description, Color: c.Color, Images: c.Images, Labels: c.Labels, Hosts: hostsOf(c.Hosts), Owner: c.Owner,
 		Modified: c.Modified, Declaration: declaration,
 	})
 }

@@ -53,6 +53,10 @@ func (s *server) getRegistrySettings(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
+	holds, err := s.control.RegistryHolds(ctx, registries)
+	if err != nil {
+		return err
+	}
 	out := registrySettings{Specifications: make([]shownSpecification, len(registries))}
 	for i, reg := range registries {
 		spec, err := specificationOf(reg)
@@ -60,6 +64,9 @@ func (s *server) getRegistrySettings(w http.ResponseWriter, r *http.Request) err
 			return err
 		}
 		out.Specifications[i] = shown(spec, reg, scans[reg.ID], credentials[reg.CredentialID])
+		if hold, waits := holds[reg.ID]; waits && scans[reg.ID].Current != nil {
+			out.Specifications[i].ScanError = hold.Text()
+		}
 	}
 	if out.WebhookURLSuffix, err = s.control.Suffix(ctx, control.SettingWebhookSuffix); err != nil {
 		return err

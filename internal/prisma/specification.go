@@ -129,7 +129,7 @@ func (s *specification) registry() (*tidewaiter.Registry, error) {
 		return nil, err
 	}
 	r := &tidewaiter.Registry{
-		Kind: kind, URL: url, Origin: tidewaiter.OriginPrisma, CredentialID: s.CredentialID, Parallel: s.Scanners,
+		Kind: kind, URL: url, Origin: tidewaiter.OriginPrisma, CredentialID: s.CredentialID, Parallel: s.Scanners, Labels: defendersOf(s.Collections),
 		Scope: tidewaiter.Scope{
 			Select:              s.selectors(),
 			ExcludeRepositories: present(s.ExcludedRepositories),

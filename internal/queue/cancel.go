@@ -103,8 +103,29 @@ func (q *Queue) Resume(ctx context.Context, lane tidewaiter.Lane) error {
 	return nil
 }
 
+// Paused returns the lanes that are paused.
+func (q *Queue) Paused(ctx context.Context) (map[tidewaiter.Lane]bool, error) {
+	rows, err := q.cfg.DB.Writer().QueryContext(ctx, `select name from river_queue where paused_at is not null`)
+	if err != nil {
+		return nil, unavailable("list paused lanes", err)
+	}
+	defer rows.Close()
+	paused := map[tidewaiter.Lane]bool{}
+	for rows.Next() {
+		var lane tidewaiter.Lane
+		if err := rows.Scan(&lane); err != nil {
+			return nil, unavailable("list paused lanes", err)
+		}
+		paused[lane] = true
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable("list paused lanes", err)
+	}
+	return paused, nil
+}
+
 // lookEvery is how often a process looks after its running jobs: for those that were cancelled, because a message of
-// River's can be lost, to a job just being claimed or with the connection that listens; and for parked ones.
+// River's can be lost, to a job just being claimed or with the connection that listens.
 const lookEvery = time.Second
 
 func (q *Queue) watchRunning(ctx context.Context) {
@@ -116,8 +137,7 @@ func (q *Queue) watchRunning(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		q.advanceDue(ctx)
-		if q.running.empty() {
+		if q.running.count() == 0 {
 			continue
 		}
 		ids, err := q.cancelled(ctx)

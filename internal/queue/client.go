@@ -68,10 +68,10 @@ func ignoreMissing(err error) error {
 func (q *Queue) newClient() (client, error) {
 	cfg := q.riverConfig()
 	if q.sqlite {
-		c, err := river.NewClient(riversqlite.New(q.cfg.DB.Writer()), cfg)
+		c, err := river.NewClient(sqliteDriver{riversqlite.New(q.cfg.DB.Writer()), q}, cfg)
 		return sqliteClient{c}, err
 	}
-	c, err := river.NewClient(riverpgxv5.New(q.cfg.DB.Pool()), cfg)
+	c, err := river.NewClient(postgresDriver{riverpgxv5.New(q.cfg.DB.Pool()), q}, cfg)
 	return postgresClient{c}, err
 }
 

@@ -103,7 +103,7 @@ func (q *Queue) row(job *tidewaiter.Job, now time.Time) (row, error) {
 	r := row{
 		Args: args, Kind: job.Kind, Queue: job.Lane, State: "available", UniqueKey: uniqueKey(job),
 		MaxAttempts: cmp.Or(job.MaxAttempts, tidewaiter.DefaultMaxAttempts),
-		Metadata:    notes{Registry: job.RegistryID, Key: job.UniqueKey, Timeout: job.Timeout.Milliseconds()},
+		Metadata:    notes{Registry: job.RegistryID, Turn: turnOf(job), Key: job.UniqueKey, Timeout: job.Timeout.Milliseconds()},
 	}
 	if job.RunAt.After(now) {
 		r.State, r.ScheduledAt = "scheduled", q.timestamp(job.RunAt)
@@ -121,7 +121,11 @@ func check(job *tidewaiter.Job) error {
 		return tidewaiter.Invalid("maxAttempts", "a job cannot have %d attempts", job.MaxAttempts)
 	case job.Timeout < 0:
 		return tidewaiter.Invalid("timeout", "a job cannot have a timeout of %s", job.Timeout)
-	case strings.Contains(job.RegistryID+job.UniqueKey, "\x00"):
+	case strings.Contains(job.Turn, "/") || job.Turn == "" && strings.Contains(job.RegistryID, "/"):
+		return tidewaiter.Invalid("turn", "the registry of a %s job holds a slash", job.Kind)
+	case job.Reach != "" && job.Turn == "" && job.RegistryID == "":
+		return tidewaiter.Invalid("reach", "a %s job talks to a registry and does not say to which", job.Kind)
+	case strings.Contains(job.RegistryID+job.Turn+job.UniqueKey, "\x00"):
 		return tidewaiter.Invalid("uniqueKey", "the keys of a %s job hold a NUL character", job.Kind)
 	}
 	return nil

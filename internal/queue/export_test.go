@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -53,36 +52,3 @@ func (p Pulse) Lost(ids []int64, running func(int64) bool, now time.Time) []int6
 	}
 	return p.p.lost(append(claims, claim{id: -1, owner: "other"}), "self", running, now)
 }
-
-// Running is running without its contexts.
-type Running struct{ r *running }
-
-// NewRunning makes one.
-func NewRunning() Running { return Running{newRunning()} }
-
-// Enter calls enter.
-func (r Running) Enter(run tidewaiter.JobRun, limit int, now time.Time) time.Duration {
-	return r.r.enter(run, func(error) {}, limit, now)
-}
-
-// Leave calls leave.
-func (r Running) Leave(run tidewaiter.JobRun, took time.Duration) { r.r.leave(run, took) }
-
-// Parked calls parked.
-func (r Running) Parked(registryID string) int64 {
-	p, _ := r.r.parked(registryID)
-	return p.id
-}
-
-// Due calls due and puts everything back.
-func (r Running) Due() (ids []int64) {
-	places := r.r.due()
-	for _, p := range slices.Backward(places) {
-		ids = append(ids, p.id)
-		r.r.putBack(p)
-	}
-	return ids
-}
-
-// Registries is how many registries it remembers.
-func (r Running) Registries() int { return len(r.r.registries) }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,18 +74,21 @@ func newQueue(t *testing.T, db *store.DB, change ...func(*queue.Config)) *queue.
 	return q
 }
 
-func start(t *testing.T, q *queue.Queue) {
+// start begins to work. What it returns stops that, as the end of the test does.
+func start(t *testing.T, q *queue.Queue) (stop func()) {
 	t.Helper()
 	if err := q.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := q.Stop(ctx); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 func enqueue(t *testing.T, db *store.DB, q *queue.Queue, jobs ...tidewaiter.Job) {

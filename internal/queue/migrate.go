@@ -61,12 +61,15 @@ func (q *Queue) migratePostgres(ctx context.Context) error {
 	return q.ownTables(ctx)
 }
 
-// ownTables makes the table of periods, and River's rows for the lanes so that a lane can be paused before anybody
+// ownTables makes the table of periods, the index claims go by, and River's rows for the lanes so that a lane can be paused before anybody
 // works on it.
 func (q *Queue) ownTables(ctx context.Context) error {
 	return q.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		if _, err := q.exec(ctx, tx, `create table if not exists job_periods (name text primary key, period bigint not null)`); err != nil {
 			return err
+		}
+		if _, err := q.exec(ctx, tx, q.dialect(turnIndexSQLite, turnIndexPostgres)); err != nil {
+			return fmt.Errorf("prepare the index of turns: %w", err)
 		}
 		for _, lane := range tidewaiter.Lanes() {
 			if _, err := q.exec(ctx, tx, `insert into river_queue (name, created_at, updated_at) values ($1, current_timestamp, current_timestamp)

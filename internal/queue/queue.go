@@ -3,7 +3,7 @@
 //
 // It stands on River, in SQLite or in PostgreSQL. What River does: storing, claiming, finishing and pruning jobs, waking
 // sleeping workers, moving due retries forward. What is added here: inserting inside a store transaction, what an error
-// means for its job, limits per registry, fast recovery from crashes, cancelling across processes, and periods that
+// means for its job, registries that take turns, have limits and ask for workers, fast recovery from crashes, cancelling across processes, and periods that
 // hold over restarts.
 package queue
 
@@ -32,12 +32,20 @@ type Config struct {
 	WorkerID string   // the process's name for people; a part that is new at each start is added to it
 	Version  string   // of the program
 	Labels   []string // which registries the process can reach
+	// Fits says whether the process has the labels a registry asks for, where that is not plain from Labels. It is asked
+	// every second for each set of labels. May be nil.
+	Fits func(ctx context.Context, wanted []string) (bool, error)
+	// Hold returns kinds of job that this process cannot do for now: they are left to others. It is called for each claim
+	// and should answer from memory. May be nil.
+	Hold func() []tidewaiter.JobKind
+	// Advisories returns the version of the advisories in use, for people to see beside the heartbeat. May be nil.
+	Advisories func() string
 
 	// Workers is how many jobs of each lane run at once in this process. A process with none only inserts.
 	Workers map[tidewaiter.Lane]int
-	// PerRegistry is how many jobs of a registry run at once in this process: 0 is as many as there are workers, less
-	// than 0 is none for now. It is called for each job of a registry and should answer from memory. May be nil.
-	PerRegistry func(registryID string) int
+	// OnDead is told, in the transaction that gives the jobs of a dead process to others, which process that was and which
+	// jobs, so that what else they held can be freed. May be nil.
+	OnDead func(ctx context.Context, tx *store.Tx, owner string, jobs []int64) error
 
 	// RescueAfter is how long a process may be silent before its jobs are given to others; 0 is 15 seconds. Three
 	// heartbeats are sent in that time.
@@ -55,19 +63,21 @@ type FailureHandler func(ctx context.Context, run tidewaiter.JobRun, err error) 
 
 // Queue inserts jobs and, once started, works on them.
 type Queue struct {
-	cfg      Config
-	log      *slog.Logger
-	now      func() time.Time
-	id       string // of this start of this process; River notes it in each job it claims
-	started  time.Time
-	sqlite   bool
-	client   client
-	workers  *river.Workers
-	handlers map[tidewaiter.JobKind]*worker
-	running  *running
-	metrics  *metrics
-	wakes    *wakeLimit
-	periods  []*period
+	cfg       Config
+	log       *slog.Logger
+	now       func() time.Time
+	id        string // of this start of this process; River notes it in each job it claims
+	started   time.Time
+	sqlite    bool
+	client    client
+	workers   *river.Workers
+	handlers  map[tidewaiter.JobKind]*worker
+	running   *running
+	admission admission
+	rotation  *rotation
+	metrics   *metrics
+	wakes     *wakeLimit
+	periods   []*period
 
 	loops sync.WaitGroup
 	quit  context.CancelFunc // ends the loops; nil until Start
@@ -82,6 +92,7 @@ func New(ctx context.Context, cfg Config) (*Queue, error) {
 		workers:  river.NewWorkers(),
 		handlers: map[tidewaiter.JobKind]*worker{},
 		running:  newRunning(),
+		rotation: newRotation(),
 		wakes:    newWakeLimit(),
 	}
 	if q.log == nil {
@@ -175,12 +186,16 @@ func (q *Queue) Start(ctx context.Context) error {
 			return fmt.Errorf("take up interrupted jobs: %w", err)
 		}
 	}
+	if err := q.admit(ctx); err != nil {
+		return fmt.Errorf("look which registries to work on: %w", err)
+	}
 	loops, quit := context.WithCancel(context.WithoutCancel(ctx))
 	if err := q.client.Start(loops); err != nil {
 		quit()
 		return fmt.Errorf("start the job queue: %w", err)
 	}
 	q.quit = quit
+	q.loops.Go(func() { q.watchAdmission(loops) })
 	q.loops.Go(func() { q.watchWorkers(loops) })
 	q.loops.Go(func() { q.watchRunning(loops) })
 	q.loops.Go(func() { q.watchPeriods(loops) })

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -12,10 +13,15 @@ import (
 
 // heartbeat says in the workers table that this start of this process is alive.
 func (q *Queue) heartbeat(ctx context.Context) error {
+	w := store.Worker{
+		ID: q.id, Name: q.cfg.WorkerID, HeartbeatAt: q.now(), Labels: q.cfg.Labels, Version: q.cfg.Version, StartedAt: q.started,
+		Lanes: q.cfg.Workers, Running: q.running.count(),
+	}
+	if q.cfg.Advisories != nil {
+		w.Advisories = q.cfg.Advisories()
+	}
 	return q.cfg.DB.Update(ctx, func(tx *store.Tx) error {
-		return tx.Heartbeat(ctx, store.Worker{
-			ID: q.id, HeartbeatAt: q.now(), Labels: q.cfg.Labels, Version: q.cfg.Version, StartedAt: q.started,
-		})
+		return tx.Heartbeat(ctx, w)
 	})
 }
 
@@ -137,6 +143,7 @@ func (q *Queue) rescue(ctx context.Context, dead func(owner string) bool) (n int
 	}
 	err = q.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		n = 0
+		lost := map[string][]int64{}
 		for _, c := range claimed {
 			if !dead(c.owner) {
 				continue
@@ -146,11 +153,27 @@ func (q *Queue) rescue(ctx context.Context, dead func(owner string) bool) (n int
 			if err != nil {
 				return fmt.Errorf("rescue job %d: %w", c.id, err)
 			}
+			if changed > 0 {
+				lost[c.owner] = append(lost[c.owner], c.id)
+			}
 			n += int(changed)
 		}
-		return nil
+		return q.tellDead(ctx, tx, lost)
 	})
 	return n, err
+}
+
+// tellDead frees what else the dead held, in the order of their names.
+func (q *Queue) tellDead(ctx context.Context, tx *store.Tx, lost map[string][]int64) error {
+	if q.cfg.OnDead == nil {
+		return nil
+	}
+	for _, owner := range slices.Sorted(maps.Keys(lost)) {
+		if err := q.cfg.OnDead(ctx, tx, owner, lost[owner]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // crashDelay spreads jobs that lost a process together, so that the one to blame meets others less each time: the first

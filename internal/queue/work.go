@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 // notes is what the queue keeps in a job's metadata, beside what River keeps there.
 type notes struct {
 	Registry string `json:"registry,omitempty"`
+	Turn     string `json:"turn,omitempty"`          // registry/reach
 	Key      string `json:"key,omitempty"`           // UniqueKey
 	Timeout  int64  `json:"timeout,omitempty"`       // milliseconds; 0 is the default
 	Crashes  int    `json:"crashes,omitempty"`       // processes that died while it ran
@@ -37,9 +39,22 @@ func notesOf(job *rivertype.JobRow) (n notes) {
 func runOf(job *rivertype.JobRow, n notes) tidewaiter.JobRun {
 	return tidewaiter.JobRun{
 		ID: job.ID, Kind: tidewaiter.JobKind(job.Kind), Lane: tidewaiter.Lane(job.Queue), Attempt: job.Attempt,
-		MaxAttempts: job.MaxAttempts, Args: job.EncodedArgs, RegistryID: n.Registry, CreatedAt: job.CreatedAt,
+		MaxAttempts: job.MaxAttempts, Args: job.EncodedArgs, RegistryID: n.Registry, Turn: n.turn(), CreatedAt: job.CreatedAt,
 	}
 }
+
+// turnOf writes whose turn a job waits for; "" for that of the jobs of no registry.
+func turnOf(job *tidewaiter.Job) string {
+	turn := cmp.Or(job.Turn, job.RegistryID)
+	if turn == "" {
+		return ""
+	}
+	return turn + "/" + string(job.Reach)
+}
+
+func (n notes) turn() string { turn, _, _ := strings.Cut(n.Turn, "/"); return turn }
+
+func (n notes) pulls() bool { return strings.HasSuffix(n.Turn, "/"+string(tidewaiter.ReachPull)) }
 
 // work is what River takes for a job's arguments. The real ones are passed on unread.
 type work struct{ kind string }
@@ -74,12 +89,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[work]) error {
 		return fmt.Errorf("begin the job: %w", err) // River tries again
 	}
 	began := q.now()
-	if wait := q.running.enter(run, cancel, q.limit(run.RegistryID), began); wait > 0 {
-		return river.JobSnooze(chance(wait))
-	}
+	q.running.enter(run.ID, cancel)
 	defer func() {
-		q.running.leave(run, q.now().Sub(began))
-		q.advance(ctx, run)
+		q.running.leave(run.ID)
+		q.makeRoom(ctx, run, n)
 	}()
 
 	var err error
@@ -107,13 +120,6 @@ func (q *Queue) freeKey(ctx context.Context, job *rivertype.JobRow, n notes) err
 		_, err := q.exec(ctx, tx, "update river_job set unique_key = null, unique_states = null where id = $1", job.ID)
 		return err
 	})
-}
-
-func (q *Queue) limit(registryID string) int {
-	if registryID == "" || q.cfg.PerRegistry == nil {
-		return 0
-	}
-	return q.cfg.PerRegistry(registryID)
 }
 
 // protect turns a panic into an error of kind bug.

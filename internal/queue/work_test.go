@@ -39,7 +39,7 @@ func TestWork(t *testing.T) {
 			t.Errorf("got %+v", run)
 		}
 		run.ID, run.Args, run.CreatedAt = 0, nil, time.Time{}
-		if diff := cmp.Diff(tidewaiter.JobRun{Kind: "tag", Lane: tidewaiter.LaneEvent, Attempt: 1, MaxAttempts: 3, RegistryID: "r1"}, run); diff != "" {
+		if diff := cmp.Diff(tidewaiter.JobRun{Kind: "tag", Lane: tidewaiter.LaneEvent, Attempt: 1, MaxAttempts: 3, RegistryID: "r1", Turn: "r1"}, run); diff != "" {
 			t.Error(diff)
 		}
 		eventually(t, "the job is completed", func() bool { return count(t, db, "state = 'completed'") == 1 })
@@ -176,50 +176,6 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 		stats, err := q.Stats(t.Context())
 		if err != nil || stats[tidewaiter.LaneRescan].Waiting != 99_999 || stats[tidewaiter.LaneRescan].Running != 1 {
 			t.Errorf("got %+v, %v", stats, err)
-		}
-	})
-}
-
-func TestPerRegistry(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
-		db := open(t, url)
-		limits := map[string]int{"closed": -1, "narrow": 2}
-		q := newQueue(t, db, func(c *queue.Config) {
-			c.Workers = each(8)
-			c.PerRegistry = func(id string) int { return limits[id] }
-		})
-		began, hold := make(chan int32, 100), make(chan struct{})
-		var now atomic.Int32
-		q.Handle("layer", func(_ context.Context, run tidewaiter.JobRun) error {
-			switch run.RegistryID {
-			case "closed":
-				t.Error("ran although closed")
-			case "narrow":
-				began <- now.Add(1)
-				<-hold
-				now.Add(-1)
-			}
-			return nil
-		})
-		start(t, q)
-		jobs := []tidewaiter.Job{{Kind: "layer", Lane: tidewaiter.LaneFresh, RegistryID: "closed"}}
-		for range 10 {
-			jobs = append(jobs, tidewaiter.Job{Kind: "layer", Lane: tidewaiter.LaneFresh, RegistryID: "narrow", MaxAttempts: 1},
-				tidewaiter.Job{Kind: "layer", Lane: tidewaiter.LaneFresh, RegistryID: "wide"})
-		}
-		enqueue(t, db, q, jobs...)
-		eventually(t, "the wide registry is done and the narrow one parked", func() bool {
-			return count(t, db, "state = 'completed'") == 10 && count(t, db, "metadata ->> 'snoozes' is not null") == 9
-		})
-		close(hold)
-		for range 10 {
-			if n := next(t, began); n > 2 {
-				t.Errorf("%d jobs at once", n)
-			}
-		}
-		eventually(t, "all but one are done", func() bool { return count(t, db, "state = 'completed'") == 20 })
-		if n := count(t, db, "state = 'scheduled' and attempt = 0"); n != 1 {
-			t.Errorf("%d jobs of the closed registry wait", n)
 		}
 	})
 }

@@ -22,16 +22,30 @@ const (
 
 // LayerArgs names a layer to analyse.
 type LayerArgs struct {
-	DiffID   string `json:"diffID"`
-	Analyzer string `json:"analyzer"`
+	DiffID   string    `json:"diffID"`
+	Analyzer string    `json:"analyzer"`
+	From     LayerFrom `json:"from,omitzero"` // zero in jobs that an earlier version queued
 }
 
-// layerJob belongs to no registry: images of others may wait for the layer too, so cancelling a registry must not take the
-// job away.
-func (p *Pipeline) layerJob(lane tidewaiter.Lane, diffID string) tidewaiter.Job {
-	return tidewaiter.Job{Kind: JobLayer, Lane: lane, UniqueKey: diffID, Timeout: layerTime,
-		Args: LayerArgs{DiffID: diffID, Analyzer: p.Engine.Version()}}
+// LayerFrom is where a layer can be had.
+type LayerFrom struct {
+	RegistryID string `json:"registryID"`
+	Repository string `json:"repository"`
+	tidewaiter.Descriptor
 }
+
+// layerJob is a registry's own: when several wait for the same layer each has a job, and the lease lets one pull it. So none
+// waits because another is paused, canceled, or out of reach.
+func (p *Pipeline) layerJob(lane tidewaiter.Lane, source store.Source, l tidewaiter.LayerRef) tidewaiter.Job {
+	return tidewaiter.Job{Kind: JobLayer, Lane: lane, UniqueKey: l.DiffID + "/" + source.RegistryID, Timeout: layerTime,
+		RegistryID: source.RegistryID, Turn: source.RegistryID, Reach: tidewaiter.ReachPull,
+		Args: LayerArgs{DiffID: l.DiffID, Analyzer: p.Engine.Version(), From: LayerFrom{RegistryID: source.RegistryID,
+			Repository: source.Repository, Descriptor: tidewaiter.Descriptor{MediaType: l.MediaType, Digest: l.Digest, Size: l.Size}}}}
+}
+
+// otherAnalyzerWait is how long the jobs of another version of this program are left to its processes, while servers and
+// workers are upgraded one after the other.
+const otherAnalyzerWait = 15 * time.Minute
 
 // analyze is the second stage: it pulls a layer nobody has analysed yet, once for the whole fleet.
 func (p *Pipeline) analyze(ctx context.Context, run tidewaiter.JobRun) error {
@@ -40,7 +54,10 @@ func (p *Pipeline) analyze(ctx context.Context, run tidewaiter.JobRun) error {
 		return err
 	}
 	if a.Analyzer != p.Engine.Version() {
-		// Queued by another version of this program during an upgrade; its images are asked for again by their next scan.
+		if p.Now().Sub(run.CreatedAt) < otherAnalyzerWait {
+			return &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "the layer is for another analyzer", RetryAfter: 5 * time.Second}
+		}
+		// Nobody has that version any more. Its images are asked for again by their next scan.
 		return tidewaiter.Errorf(tidewaiter.ErrUnsupported, "layer asked for by analyzer %s, this is %s", a.Analyzer, p.Engine.Version())
 	}
 	owner := fmt.Sprintf("%s/%d", p.Worker, run.ID)
@@ -58,7 +75,7 @@ func (p *Pipeline) analyze(ctx context.Context, run tidewaiter.JobRun) error {
 		}
 		return err
 	}
-	return p.layerDone(ctx, run.Lane, a, analysis)
+	return p.layerDone(ctx, run, a, analysis)
 }
 
 func (p *Pipeline) analyzeFailed(ctx context.Context, run tidewaiter.JobRun, cause error) error {
@@ -69,7 +86,7 @@ func (p *Pipeline) analyzeFailed(ctx context.Context, run tidewaiter.JobRun, cau
 	p.Log.Warn("layer could not be analysed", "layer", a.DiffID, "job", run.ID, "err", cause)
 	failure := tidewaiter.ScanError{Kind: tidewaiter.KindOf(cause), Text: cause.Error()}
 	return p.fail(ctx, failure, func(tx *store.Tx) ([]string, error) {
-		return tx.LayerFailed(ctx, a.DiffID, a.Analyzer, failure.Kind, failure.Text, p.Now())
+		return tx.LayerFailed(ctx, a.DiffID, a.Analyzer, a.From.RegistryID, failure.Kind, failure.Text, p.Now())
 	})
 }
 
@@ -114,10 +131,10 @@ func (p *Pipeline) release(ctx context.Context, a LayerArgs, owner string) error
 	})
 }
 
-// pull tries each place the layer can be had from until one gives it out. The error is the last place's, but for one whose
-// credential may be replaced in a moment.
+// pull tries each place the layer can be had from until one gives it out, that of the job first. The error is the last
+// place's, but for one whose credential may be replaced in a moment.
 func (p *Pipeline) pull(ctx context.Context, a LayerArgs) (*tidewaiter.Analysis, error) {
-	sources, err := p.Store.LayerSources(ctx, a.DiffID, a.Analyzer)
+	sources, err := p.sources(ctx, a)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +158,36 @@ func (p *Pipeline) pull(ctx context.Context, a LayerArgs) (*tidewaiter.Analysis,
 	return nil, err
 }
 
+// sources are the places this process may pull a layer from. It was given the job because it may ask the job's registry;
+// others may be paused, or want other workers.
+func (p *Pipeline) sources(ctx context.Context, a LayerArgs) (open []store.LayerSource, err error) {
+	waited, err := p.Store.LayerSources(ctx, a.DiffID, a.Analyzer)
+	if err != nil || len(waited) == 0 {
+		return nil, err
+	}
+	own := store.LayerSource{RegistryID: a.From.RegistryID, Repository: a.From.Repository, Descriptor: a.From.Descriptor}
+	if own.RegistryID != "" {
+		open = append(open, own)
+	}
+	asked := map[string]bool{own.RegistryID: true}
+	for _, s := range waited {
+		if s.RegistryID == own.RegistryID && s.Repository == own.Repository && s.Digest == own.Digest {
+			continue
+		}
+		may, known := asked[s.RegistryID]
+		if !known && p.Reaches != nil {
+			if may, err = p.Reaches(ctx, s.RegistryID); err != nil {
+				return nil, err
+			}
+			asked[s.RegistryID] = may
+		}
+		if may || p.Reaches == nil {
+			open = append(open, s)
+		}
+	}
+	return open, nil
+}
+
 func (p *Pipeline) pullFrom(ctx context.Context, diffID string, s store.LayerSource) (*tidewaiter.Analysis, error) {
 	source, err := p.Open(ctx, s.RegistryID)
 	if err != nil {
@@ -161,7 +208,7 @@ func (p *Pipeline) pullFrom(ctx context.Context, diffID string, s store.LayerSou
 	return analysis, nil
 }
 
-func (p *Pipeline) layerDone(ctx context.Context, lane tidewaiter.Lane, a LayerArgs, analysis *tidewaiter.Analysis) error {
+func (p *Pipeline) layerDone(ctx context.Context, run tidewaiter.JobRun, a LayerArgs, analysis *tidewaiter.Analysis) error {
 	return p.Store.Update(ctx, func(tx *store.Tx) error {
 		ready, err := tx.LayerDone(ctx, a.DiffID, a.Analyzer, analysis, p.Now())
 		if err != nil {
@@ -169,7 +216,7 @@ func (p *Pipeline) layerDone(ctx context.Context, lane tidewaiter.Lane, a LayerA
 		}
 		jobs := make([]tidewaiter.Job, len(ready))
 		for i, id := range ready {
-			jobs[i] = judgeJob(lane, id)
+			jobs[i] = judgeJob(run.Lane, id, run.Turn)
 		}
 		return p.Jobs.Enqueue(ctx, tx, jobs...)
 	})

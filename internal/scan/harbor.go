@@ -118,9 +118,10 @@ func (p *Pipeline) indexHarborTag(ctx context.Context, lane tidewaiter.Lane, s *
 				return err
 			}
 		}
+		from := store.Source{RegistryID: HarborSource(s.ID), Repository: s.Repository}
 		out, err := tx.IndexTag(ctx, store.IndexTag{
 			TagID: tagID, Digest: res.Digest, Images: res.Images, Analyzer: p.Engine.Version(), Now: p.Now(),
-			Source: store.Source{RegistryID: HarborSource(s.ID), Repository: s.Repository},
+			Source: from,
 		})
 		if err != nil {
 			return err
@@ -130,10 +131,10 @@ func (p *Pipeline) indexHarborTag(ctx context.Context, lane tidewaiter.Lane, s *
 		}
 		jobs := make([]tidewaiter.Job, 0, len(out.MissingLayers)+len(out.JudgeImages))
 		for _, l := range out.MissingLayers {
-			jobs = append(jobs, p.layerJob(lane, l.DiffID))
+			jobs = append(jobs, p.layerJob(lane, from, l))
 		}
 		for _, id := range out.JudgeImages {
-			jobs = append(jobs, judgeJob(lane, id))
+			jobs = append(jobs, judgeJob(lane, id, from.RegistryID))
 		}
 		if err := p.Jobs.Enqueue(ctx, tx, jobs...); err != nil {
 			return err

@@ -23,7 +23,7 @@ type TagArgs struct {
 
 // NewTagJob returns the job that looks into a tag.
 func NewTagJob(lane tidewaiter.Lane, a TagArgs) tidewaiter.Job {
-	return tidewaiter.Job{Kind: JobTag, Lane: lane, Args: a, RegistryID: a.RegistryID, Timeout: 5 * time.Minute,
+	return tidewaiter.Job{Kind: JobTag, Lane: lane, Args: a, RegistryID: a.RegistryID, Reach: tidewaiter.ReachPull, Timeout: 5 * time.Minute,
 		UniqueKey: fmt.Sprintf("%s/%d/%s", a.RegistryID, a.TagID, a.ScanID)}
 }
 
@@ -59,19 +59,20 @@ func (p *Pipeline) index(ctx context.Context, run tidewaiter.JobRun) error {
 			scans, err := tx.TagNotScanned(ctx, a.TagID, res.Digest, decisionWithout(res), p.Now())
 			return finish(ctx, tx, scans, p.Now(), err)
 		}
+		from := store.Source{RegistryID: a.RegistryID, Repository: a.Repository}
 		out, err := tx.IndexTag(ctx, store.IndexTag{
 			TagID: a.TagID, Digest: res.Digest, Images: res.Images, ScanID: a.ScanID, Analyzer: p.Engine.Version(), Now: p.Now(),
-			Source: store.Source{RegistryID: a.RegistryID, Repository: a.Repository}, Force: a.Force,
+			Source: from, Force: a.Force,
 		})
 		if err != nil {
 			return err
 		}
 		jobs := make([]tidewaiter.Job, 0, len(out.MissingLayers)+len(out.JudgeImages))
 		for _, l := range out.MissingLayers {
-			jobs = append(jobs, p.layerJob(run.Lane, l.DiffID))
+			jobs = append(jobs, p.layerJob(run.Lane, from, l))
 		}
 		for _, id := range out.JudgeImages {
-			jobs = append(jobs, judgeJob(run.Lane, id))
+			jobs = append(jobs, judgeJob(run.Lane, id, a.RegistryID))
 		}
 		if err := p.Jobs.Enqueue(ctx, tx, jobs...); err != nil {
 			return err

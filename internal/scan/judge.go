@@ -18,8 +18,9 @@ type JudgeArgs struct {
 	ImageID int64 `json:"imageID"`
 }
 
-func judgeJob(lane tidewaiter.Lane, imageID int64) tidewaiter.Job {
-	return tidewaiter.Job{Kind: JobJudge, Lane: lane, Args: JudgeArgs{ImageID: imageID},
+// judgeJob judges an image, in the turn of the registry that brought it. No registry is asked for it.
+func judgeJob(lane tidewaiter.Lane, imageID int64, turn string) tidewaiter.Job {
+	return tidewaiter.Job{Kind: JobJudge, Lane: lane, Args: JudgeArgs{ImageID: imageID}, Turn: turn,
 		UniqueKey: strconv.FormatInt(imageID, 10), Timeout: 5 * time.Minute}
 }
 
@@ -92,6 +93,9 @@ func (p *Pipeline) saveJudgement(ctx context.Context, result *tidewaiter.Result,
 	judgement := summarize(result, names, rules, by, p.Now())
 	return p.settle(ctx, func(tx *store.Tx) ([]string, error) {
 		if err := p.underRules(ctx, tx, &rules, result.Image, names); err != nil {
+			return nil, err
+		}
+		if err := p.underAdvisories(ctx, tx, by.advisories); err != nil {
 			return nil, err
 		}
 		return tx.SaveJudgement(ctx, store.SaveJudgement{ImageID: result.Image.ID, Content: result.Content, Checks: result.Checks,
@@ -243,6 +247,9 @@ func (p *Pipeline) matchPackages(ctx context.Context, ids []int64, packages map[
 		return "", err
 	}
 	err = p.Store.Update(ctx, func(tx *store.Tx) error {
+		if err := p.underAdvisories(ctx, tx, answer.Advisories.Version); err != nil {
+			return err
+		}
 		return tx.SaveFindings(ctx, answer.Advisories.Version, findings, details, p.Now())
 	})
 	return answer.Advisories.Version, err

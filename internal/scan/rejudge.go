@@ -44,8 +44,11 @@ func (p *Pipeline) rejudge(ctx context.Context, run tidewaiter.JobRun) error {
 	}
 	began := p.Now()
 	for steps := p.rejudgeSteps(); ; {
-		if current, ok := p.Matcher.Advisories(); !ok || current.Version != a.Advisories {
-			return nil // a newer version has a job of its own
+		if current, err := p.fleetHas(ctx, a.Advisories); err != nil || !current {
+			return err // a newer version has a job of its own
+		}
+		if own, ok := p.Matcher.Advisories(); !ok || own.Version != a.Advisories {
+			return errOtherAdvisories()
 		}
 		done, err := steps(ctx, &a)
 		if err != nil || done {
@@ -120,6 +123,9 @@ func (w *walk) rejudgeBatch(ctx context.Context, a *RejudgeArgs) (more bool, err
 	}
 	err = w.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := w.held(ctx, tx, w.rules.generation); err != nil {
+			return err
+		}
+		if err := w.underAdvisories(ctx, tx, a.Advisories); err != nil {
 			return err
 		}
 		return tx.SaveRejudged(ctx, a.Advisories, list, w.Now())

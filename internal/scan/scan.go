@@ -47,14 +47,16 @@ type Enqueuer interface {
 	Enqueue(ctx context.Context, tx *store.Tx, jobs ...tidewaiter.Job) error
 }
 
-// Config is what a Pipeline works with. Every field is required.
+// Config is what a Pipeline works with. Every field but Reaches is required.
 type Config struct {
 	Store   *store.DB
 	Jobs    Enqueuer
 	Engine  *engine.Engine
 	Matcher *engine.Matcher
 	Open    func(ctx context.Context, registryID string) (Source, error) // a declared registry, logged in
-	Worker  string                                                       // who holds the leases; one name a process
+	// Reaches says whether this process may ask a registry now; nil is every one.
+	Reaches func(ctx context.Context, registryID string) (bool, error)
+	Worker  string // who holds the leases; one name a process
 	Now     func() time.Time
 	Log     *slog.Logger
 	Metrics prometheus.Registerer

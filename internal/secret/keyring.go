@@ -35,7 +35,7 @@ type Keyring struct {
 // keyFile is the form of a key file: a keyset as tink writes it, and the root of derived keys.
 type keyFile struct {
 	Keyset json.RawMessage `json:"keyset"`
-	Root   []byte          `json:"root"`
+	Root   []byte          `json:"root,omitempty"`
 }
 
 const rootSize = 32
@@ -43,19 +43,27 @@ const rootSize = 32
 // Parse reads keys from the content of a key file, as it is or in base64: the form an environment variable takes. Such a
 // Keyring cannot Rotate, as nobody would keep the new key.
 func Parse(content string) (*Keyring, error) {
-	data := []byte(strings.TrimSpace(content))
-	if len(data) > 0 && data[0] != '{' {
-		decoded, err := base64.StdEncoding.DecodeString(string(data))
-		if err != nil {
-			return nil, badKeys("the key is neither a key file's content nor base64 of it")
-		}
-		data = decoded
+	data, err := decode(content)
+	if err != nil {
+		return nil, err
 	}
 	k := &Keyring{}
 	if err := k.load(data); err != nil {
 		return nil, err
 	}
 	return k, nil
+}
+
+func decode(content string) ([]byte, error) {
+	data := []byte(strings.TrimSpace(content))
+	if len(data) == 0 || data[0] == '{' {
+		return data, nil
+	}
+	decoded, err := base64.StdEncoding.DecodeString(string(data))
+	if err != nil {
+		return nil, badKeys("the key is neither a key file's content nor base64 of it")
+	}
+	return decoded, nil
 }
 
 // badKeys never mentions what was read.
@@ -68,6 +76,10 @@ func (k *Keyring) load(data []byte) error {
 	if json.Unmarshal(data, &f) != nil || len(f.Root) != rootSize {
 		return badKeys("the key file cannot be read")
 	}
+	return k.loadKeys(f)
+}
+
+func (k *Keyring) loadKeys(f keyFile) error {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(f.Keyset)))
 	if err != nil {
 		return badKeys("the key file holds no usable keyset")
@@ -150,6 +162,9 @@ func (k *Keyring) NeedsReseal(ciphertext []byte) bool {
 func (k *Keyring) Derive(purpose string, n int) ([]byte, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
+	if len(k.root) != rootSize {
+		return nil, tidewaiter.Errorf(tidewaiter.ErrUnsupported, "a worker's key does not give the key for %s", purpose)
+	}
 	key, err := hkdf.Key(sha256.New, k.root, nil, purpose, n)
 	if err != nil {
 		return nil, fmt.Errorf("derive a key for %s: %w", purpose, err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -30,8 +31,16 @@ func fail(err error, format string, args ...any) error {
 	if kind == "" {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return &tidewaiter.Error{Kind: kind, Msg: doing + ": " + msg, Err: err}
+	e := &tidewaiter.Error{Kind: kind, Msg: doing + ": " + msg, Err: err}
+	if kind == tidewaiter.ErrTransient && away(err) {
+		e.RetryAfter = awayAgain
+	}
+	return e
 }
+
+// awayAgain is when to ask a database again that is away. Jobs that are told to wait lose no attempt: that it is away says
+// nothing about them.
+const awayAgain = 2 * time.Second
 
 func classify(err error) (kind tidewaiter.ErrorKind, msg string) {
 	switch {
@@ -63,12 +72,16 @@ func classifyPostgres(e *pgconn.PgError) (tidewaiter.ErrorKind, string) {
 		return tidewaiter.ErrConflict, "it exists already"
 	case e.Code == "23503":
 		return tidewaiter.ErrConflict, "what it refers to is missing, or it is still referred to"
-	case strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "57P"):
+	case awayCode(e.Code):
 		return tidewaiter.ErrTransient, "the database is away or out of resources"
 	case e.Code == "57014": // statement_timeout, or canceled by an administrator
 		return tidewaiter.ErrTransient, "the database took too long"
 	}
 	return "", ""
+}
+
+func awayCode(code string) bool {
+	return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57P")
 }
 
 func classifySQLite(e *sqlite.Error) (tidewaiter.ErrorKind, string) {
@@ -94,6 +107,9 @@ func away(err error) bool {
 	if errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
 		return true
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return awayCode(e.Code)
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true

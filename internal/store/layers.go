@@ -84,7 +84,7 @@ func (tx *Tx) LayerDone(ctx context.Context, diffID, analyzer string, a *tidewai
 		text(diffID), analyzer, doc, a.Files, a.Bytes, micros(now), micros(now)); err != nil {
 		return nil, fail(err, "store the analysis of layer %s", diffID)
 	}
-	waited, err := tx.endWaits(ctx, diffID, analyzer)
+	waited, err := tx.endWaits(ctx, diffID, analyzer, "")
 	if err != nil {
 		return nil, fail(err, "store the analysis of layer %s", diffID)
 	}
@@ -102,10 +102,11 @@ func (tx *Tx) LayerDone(ctx context.Context, diffID, analyzer string, a *tidewai
 	return ready, fail(err, "store the analysis of layer %s", diffID)
 }
 
-// endWaits deletes who waits for a layer and returns the images that did, in ascending order.
-func (tx *Tx) endWaits(ctx context.Context, diffID, analyzer string) ([]int64, error) {
-	waited, err := rows[int64](ctx, tx.Reader, "delete from image_waits where diff_id = ? and analyzer = ? returning image_id",
-		text(diffID), analyzer)
+// endWaits deletes who waits for a layer, by way of one registry or, with "", of any, and returns the images that did, in
+// ascending order.
+func (tx *Tx) endWaits(ctx context.Context, diffID, analyzer, registryID string) ([]int64, error) {
+	waited, err := rows[int64](ctx, tx.Reader, `delete from image_waits where diff_id = ? and analyzer = ?
+		and ? in ('', registry_id) returning image_id`, text(diffID), analyzer, registryID)
 	return distinct(waited), err
 }
 
@@ -115,26 +116,6 @@ func (tx *Tx) lockImages(ctx context.Context, ids []int64) error {
 	}
 	_, err := rows[int64](ctx, tx.Reader, "select id from images where id in (?) order by id for update", bun.List(ids))
 	return err
-}
-
-// LayerFailed ends the attempt to analyse a layer. The images that waited for it have failed: one that was never judged
-// is ImageFailed, one that was keeps its judgement with the error beside it, and their tags are settled as failed. A
-// layer that is done meanwhile is left alone.
-func (tx *Tx) LayerFailed(ctx context.Context, diffID, analyzer string, kind tidewaiter.ErrorKind, msg string, now time.Time) (settledScans []string, err error) {
-	n, err := tx.exec(ctx, `insert into layers as l (diff_id, analyzer, state, error_kind, error, created_at, analyzed_at)
-			values (?, ?, 'failed', ?, ?, ?, ?)
-			on conflict (diff_id, analyzer) do update set state = 'failed', error_kind = excluded.error_kind,
-				error = excluded.error, analyzed_at = excluded.analyzed_at, owner = '', lease_until = 0
-			where l.state <> 'done'`,
-		text(diffID), analyzer, string(kind), text(msg), micros(now), micros(now))
-	if err != nil || n == 0 {
-		return nil, fail(err, "store the failure of layer %s", diffID)
-	}
-	failed, err := tx.endWaits(ctx, diffID, analyzer)
-	if err == nil {
-		settledScans, err = tx.failImages(ctx, failed, kind, msg, now)
-	}
-	return settledScans, fail(err, "store the failure of layer %s", diffID)
 }
 
 // LayerSource is a place a layer can be had from.
@@ -198,6 +179,15 @@ func (tx *Tx) ReleaseLayer(ctx context.Context, diffID, analyzer, owner string) 
 	_, err := tx.exec(ctx, `update layers set owner = '', lease_until = 0
 			where diff_id = ? and analyzer = ? and owner = ? and state = 'pending'`, text(diffID), analyzer, owner)
 	return fail(err, "release layer %s", diffID)
+}
+
+// ReleaseLeases gives back the leases of owners who are dead. Owners without any are passed over.
+func (tx *Tx) ReleaseLeases(ctx context.Context, owners []string) error {
+	return fail(inChunks(distinct(owners), func(part []string) error {
+		_, err := tx.exec(ctx, "update layers set owner = '', lease_until = 0 where owner <> '' and owner in (?) and state = 'pending'",
+			bun.List(part))
+		return err
+	}), "release the leases of the dead")
 }
 
 // LayerState returns how far a layer's analysis by an analyzer is; ErrNotFound when nobody ever asked for it.

@@ -23,7 +23,7 @@ func (tx *Tx) InsertRegistries(ctx context.Context, registries []*tidewaiter.Reg
 	}), "store registries")
 }
 
-// UpdateRegistries replaces stored registries by id, any number at once; CreatedAt stays as it is stored. One that does
+// UpdateRegistries replaces stored registries by id, any number at once; CreatedAt and PausedAt stay as they are stored. One that does
 // not exist is ErrNotFound and nothing is changed.
 func (tx *Tx) UpdateRegistries(ctx context.Context, registries []*tidewaiter.Registry) error {
 	rows, err := registryRows(registries)
@@ -45,7 +45,7 @@ func (tx *Tx) UpdateRegistries(ctx context.Context, registries []*tidewaiter.Reg
 		// An insert that always conflicts is the one form of bulk update both databases understand.
 		q := tx.insert(&part).On("conflict (id) do update")
 		for _, column := range []string{"name", "kind", "url", "host", "origin", "position", "credential_id", "tls", "scope",
-			"schedule", "scheduled", "parallel", "settings", "declaration", "declaration_hash", "updated_at"} {
+			"schedule", "scheduled", "parallel", "settings", "labels", "declaration", "declaration_hash", "updated_at"} {
 			q = q.Set("? = excluded.?", bun.Ident(column), bun.Ident(column))
 		}
 		_, err = q.Exec(ctx)

@@ -27,6 +27,8 @@ type registryRow struct {
 	Scheduled       bool
 	Parallel        int64
 	Settings        string
+	Labels          string
+	PausedAt        int64
 	Declaration     string
 	DeclarationHash string
 	CreatedAt       int64
@@ -38,7 +40,7 @@ func registryRowOf(r *tidewaiter.Registry) (registryRow, error) {
 		ID: r.ID, Name: text(r.Name), Kind: string(r.Kind), URL: text(r.URL), Host: text(r.Host()), Origin: string(r.Origin),
 		Position: int64(r.Position), CredentialID: text(r.CredentialID), Scheduled: r.Schedule.Every > 0,
 		Parallel: int64(r.Parallel), Declaration: text(string(r.Declaration)),
-		CreatedAt: micros(r.CreatedAt), UpdatedAt: micros(r.UpdatedAt),
+		Labels: LabelsText(r.Labels), PausedAt: micros(r.PausedAt), CreatedAt: micros(r.CreatedAt), UpdatedAt: micros(r.UpdatedAt),
 	}
 	if len(r.Declaration) > 0 {
 		h := sha256.Sum256(r.Declaration)
@@ -60,7 +62,11 @@ func (row *registryRow) registry() (*tidewaiter.Registry, error) {
 	r := &tidewaiter.Registry{
 		ID: row.ID, Name: row.Name, Kind: tidewaiter.RegistryKind(row.Kind), URL: row.URL, Origin: tidewaiter.Origin(row.Origin),
 		Position: int(row.Position), CredentialID: row.CredentialID, Parallel: int(row.Parallel),
-		CreatedAt: timeOf(row.CreatedAt), UpdatedAt: timeOf(row.UpdatedAt),
+		PausedAt: timeOf(row.PausedAt), CreatedAt: timeOf(row.CreatedAt), UpdatedAt: timeOf(row.UpdatedAt),
+	}
+	var err error
+	if r.Labels, err = LabelsOf(row.Labels); err != nil {
+		return nil, err
 	}
 	if row.Declaration != "" {
 		r.Declaration = json.RawMessage(row.Declaration)

@@ -5,15 +5,21 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
 // Worker is a process that takes jobs.
 type Worker struct {
-	ID          string
+	ID          string // of one start of one process
+	Name        string // of the machine, for people
 	HeartbeatAt time.Time
 	Labels      []string // which registries it can reach
 	Version     string
 	StartedAt   time.Time
+	Lanes       map[tidewaiter.Lane]int // how many jobs of each lane it runs at once
+	Running     int                     // jobs, at the time of the heartbeat
+	Advisories  string                  // version in use; "" for none
 }
 
 type workerRow struct {
@@ -24,6 +30,10 @@ type workerRow struct {
 	Labels      string
 	Version     string
 	StartedAt   int64
+	Name        string
+	Lanes       string
+	Running     int64
+	Advisories  string
 }
 
 // Heartbeat stores that a worker is alive.
@@ -32,11 +42,17 @@ func (tx *Tx) Heartbeat(ctx context.Context, w Worker) error {
 	if err != nil {
 		return err
 	}
+	lanes, err := jsonText(w.Lanes)
+	if err != nil {
+		return err
+	}
 	row := workerRow{
 		ID: text(w.ID), HeartbeatAt: micros(w.HeartbeatAt), Labels: labels, Version: text(w.Version), StartedAt: micros(w.StartedAt),
+		Name: text(w.Name), Lanes: lanes, Running: int64(w.Running), Advisories: text(w.Advisories),
 	}
 	_, err = tx.insert(&row).On("conflict (id) do update").Set("heartbeat_at = excluded.heartbeat_at").Set("labels = excluded.labels").
-		Set("version = excluded.version").Set("started_at = excluded.started_at").Exec(ctx)
+		Set("version = excluded.version").Set("started_at = excluded.started_at").Set("name = excluded.name").
+		Set("lanes = excluded.lanes").Set("running = excluded.running").Set("advisories = excluded.advisories").Exec(ctx)
 	return fail(err, "store the heartbeat of worker %s", w.ID)
 }
 
@@ -48,7 +64,11 @@ func (r *Reader) Workers(ctx context.Context) ([]Worker, error) {
 	}
 	out := make([]Worker, len(found))
 	for i, row := range found {
-		out[i] = Worker{ID: row.ID, HeartbeatAt: timeOf(row.HeartbeatAt), Version: row.Version, StartedAt: timeOf(row.StartedAt)}
+		out[i] = Worker{ID: row.ID, Name: row.Name, HeartbeatAt: timeOf(row.HeartbeatAt), Version: row.Version,
+			StartedAt: timeOf(row.StartedAt), Running: int(row.Running), Advisories: row.Advisories}
+		if err := fromText(row.Lanes, &out[i].Lanes); err != nil {
+			return nil, err
+		}
 		if err := fromText(row.Labels, &out[i].Labels); err != nil {
 			return nil, err
 		}

@@ -40,25 +40,39 @@ const databaseTimeout = 30 * time.Second
 // give the address of another server, whose user may create databases.
 func Postgres(t testing.TB) (dsn string) {
 	t.Helper()
-	server, err := postgresServer()
+	dsn, drop, err := PostgresDatabase(t.Context())
 	if err != nil {
 		t.Fatalf("testkit: %v", err)
 	}
-	name := "test_" + strings.ToLower(rand.Text())
-	if err := execute(t.Context(), server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
-		t.Fatalf("testkit: create database: %v", err)
-	}
 	t.Cleanup(func() {
-		if err := execute(context.Background(), server, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
-			t.Errorf("testkit: drop database: %v", err)
+		if err := drop(); err != nil {
+			t.Errorf("testkit: %v", err)
 		}
 	})
+	return dsn
+}
+
+// PostgresDatabase is Postgres for programs that are no tests. Drop the database in the end.
+func PostgresDatabase(ctx context.Context) (dsn string, drop func() error, err error) {
+	server, err := postgresServer()
+	if err != nil {
+		return "", nil, err
+	}
 	u, err := url.Parse(server)
 	if err != nil {
-		t.Fatal("testkit: the server's address is no URL; give it as postgres://user:password@host:port/database")
+		return "", nil, errors.New("the server's address is no URL; give it as postgres://user:password@host:port/database")
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	if err := execute(ctx, server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		return "", nil, fmt.Errorf("create database: %w", err)
 	}
 	u.Path = "/" + name
-	return u.String()
+	return u.String(), func() error {
+		if err := execute(context.Background(), server, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+			return fmt.Errorf("drop database: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // execute runs one statement outside of a transaction.
@@ -108,19 +122,16 @@ func runPostgres(ctx context.Context, bin, dir string, owner *account) (string, 
 		return "", err
 	}
 	defer log.Close()
-	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), //nolint:gosec // of the installed server
-		"-D", data, "-U", "testkit", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.Dir, initdb.Env, initdb.SysProcAttr = dir, environ([]string{"PG"}), owner.attributes()
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initdb: %w\n%s", err, out)
+	if err := makeCluster(ctx, bin, dir, owner); err != nil {
+		return "", err
 	}
 	for attempt := 1; ; attempt++ {
 		port, err := freePort(ctx)
 		if err != nil {
 			return "", err
 		}
-		err = serve(bin, dir, port, owner, log)
+		// Nothing here has to survive a crash.
+		_, err = serve(bin, dir, dir, port, owner, log, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 		if err == nil {
 			return fmt.Sprintf("postgres://testkit@127.0.0.1:%d/postgres?sslmode=disable", port), nil
 		}
@@ -131,26 +142,35 @@ func runPostgres(ctx context.Context, bin, dir string, owner *account) (string, 
 	}
 }
 
+// makeCluster makes the files of a server in dir, which belongs to its owner already.
+func makeCluster(ctx context.Context, bin, dir string, owner *account) error {
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), //nolint:gosec // of the installed server
+		"-D", filepath.Join(dir, "data"), "-U", "testkit", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.Dir, initdb.Env, initdb.SysProcAttr = dir, environ([]string{"PG"}), owner.attributes()
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return nil
+}
+
 // serve starts the server and waits until it says in its data directory that it is ready: an answer on the port might
 // be another server's. The program is left to its keeper.
-func serve(bin, dir string, port int, owner *account, log *os.File) error {
+func serve(bin, dir, remove string, port int, owner *account, log *os.File, settings ...string) (*process, error) {
 	data := filepath.Join(dir, "data")
 	p, err := start(program{
-		args: []string{
+		args: slices.Concat([]string{
 			filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", dir,
 			"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200",
-			// Nothing here has to survive a crash of the machine.
-			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
-		},
-		env: environ([]string{"PG"}), dir: dir, signal: "QUIT", remove: dir, user: owner, out: log,
+		}, settings),
+		env: environ([]string{"PG"}), dir: dir, signal: "QUIT", remove: remove, user: owner, out: log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		select {
 		case <-p.ended:
-			return errors.New("the server ended at once")
+			return nil, errors.New("the server ended at once")
 		default:
 		}
 		// PostgreSQL: the last line of postmaster.pid is the state.
@@ -159,11 +179,11 @@ func serve(bin, dir string, port int, owner *account, log *os.File) error {
 			continue // not written yet
 		}
 		if lines := strings.Fields(string(pid)); len(lines) > 0 && lines[len(lines)-1] == "ready" {
-			return nil
+			return p, nil
 		}
 	}
 	p.stop()
-	return fmt.Errorf("the server is not ready after %v", startTimeout)
+	return nil, fmt.Errorf("the server is not ready after %v", startTimeout)
 }
 
 // freePort is a loopback port nobody listens on at the moment.

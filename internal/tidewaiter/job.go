@@ -25,14 +25,29 @@ type Job struct {
 	// UniqueKey keeps the same work from being queued twice: while a job of the same kind, lane and key waits for its
 	// first attempt, another is not inserted. Once it runs, the same work may be queued again. "" inserts always.
 	UniqueKey string
-	// RegistryID is the registry the job works for, "" when it works for none. Limits on how many jobs of a registry run
-	// at once, and cancelling, go by it.
+	// RegistryID is the registry the job works for, "" when it works for none. Cancelling goes by it.
 	RegistryID string
+	// Turn is the registry whose turn it is when the job runs; "" is RegistryID. A lane's workers take from registries in
+	// rotation, so that one with many jobs does not keep others waiting.
+	Turn string
+	// Reach says what the job wants of the registry of its turn.
+	Reach Reach
 
 	RunAt       time.Time     // not before; zero is at once
 	MaxAttempts int           // tries before the job fails for good; 0 is DefaultMaxAttempts
 	Timeout     time.Duration // of one attempt; 0 is DefaultJobTimeout
 }
+
+// Reach says what a job wants of a registry. One that talks to it goes only to workers that the registry's labels allow,
+// and waits while the registry is paused.
+type Reach string
+
+// The reaches.
+const (
+	ReachNone Reach = ""     // nothing: it works on what is stored
+	ReachList Reach = "list" // it talks to the registry
+	ReachPull Reach = "pull" // it talks to the registry and counts as one of Registry.Parallel
+)
 
 // JobRun is one attempt at a job.
 type JobRun struct {
@@ -43,6 +58,7 @@ type JobRun struct {
 	MaxAttempts int
 	Args        json.RawMessage
 	RegistryID  string
+	Turn        string // the registry on whose behalf
 	CreatedAt   time.Time
 }
 

@@ -104,6 +104,7 @@ type Collection struct {
 	Color       string
 	Images      []string // against host/repository:tag, and repository:tag
 	Labels      []string // against key:value
+	Hosts       []string // against the names of workers' machines; none is every machine
 	Owner       string
 	System      bool // built in; cannot be changed or deleted
 	Modified    time.Time

@@ -55,7 +55,13 @@ type Registry struct {
 	TLS          TLS
 	Scope        Scope
 	Schedule     Schedule
-	Parallel     int // image and layer jobs at once for this registry; 0 leaves it to the budget
+	Parallel     int // image and layer jobs at once for this registry, over all workers; 0 leaves it to the budget
+
+	// Labels are what a worker must have to work on this registry: "zone=dmz". None lets every worker.
+	Labels []string
+	// PausedAt is since when no work on the registry is begun; zero when it is not paused. Storing a registry does not
+	// change it.
+	PausedAt time.Time
 
 	// Settings holds what only one kind knows: a region, account or project, the groups of a GitLab, the repository types
 	// of an Artifactory. Package connector documents the keys of each kind.

@@ -271,7 +271,7 @@ func testHostileText(t *testing.T, db *store.DB) {
 		w.open("scan", r.TagID)
 		w.index(r.TagID, bad, img)
 		w.update(func(ctx context.Context, tx *store.Tx) error {
-			_, err := tx.LayerFailed(ctx, bad, analyzer, tidewaiter.ErrMalformed, bad, start)
+			_, err := tx.LayerFailed(ctx, bad, analyzer, "", tidewaiter.ErrMalformed, bad, start)
 			return err
 		})
 	}

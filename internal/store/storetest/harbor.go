@@ -94,7 +94,7 @@ func testHarborFailures(t *testing.T, db *store.DB) {
 	w.harborScans("layer", "late", "early")
 	_, out := w.harborIndexed("layer", "v1", image("harbor", "broken"))
 	w.update(func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.LayerFailed(ctx, "broken", analyzer, tidewaiter.ErrDenied, "not for you", start)
+		_, err := tx.LayerFailed(ctx, "broken", analyzer, "", tidewaiter.ErrDenied, "not for you", start)
 		return err
 	})
 	if state, failure := w.harborOutcome("layer"); state != store.HarborFailed || failure != "not for you" {

@@ -174,7 +174,7 @@ func testLayerFailure(t *testing.T, db *store.DB) {
 	w.index(w.tag("2"), other.Digest, other)
 	fail := func() (scans []string) {
 		w.update(func(ctx context.Context, tx *store.Tx) (err error) {
-			scans, err = tx.LayerFailed(ctx, "b", analyzer, tidewaiter.ErrMalformed, "not a tar", start)
+			scans, err = tx.LayerFailed(ctx, "b", analyzer, "", tidewaiter.ErrMalformed, "not a tar", start)
 			return err
 		})
 		return scans

@@ -124,7 +124,7 @@ func testPreviousResult(t *testing.T, db *store.DB) {
 		t.Errorf("while waiting: %+v", row)
 	}
 	w.update(func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.LayerFailed(ctx, "bad", analyzer, tidewaiter.ErrTooLarge, "too large", start)
+		_, err := tx.LayerFailed(ctx, "bad", analyzer, "", tidewaiter.ErrTooLarge, "too large", start)
 		return err
 	})
 	if row := shown(); row.Image.Digest != old.Digest || row.Tag.Error != "too large" {
