@@ -24,6 +24,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/discover"
 	"github.com/tidewaiter/tidewaiter/internal/engine"
 	"github.com/tidewaiter/tidewaiter/internal/httpd"
+	"github.com/tidewaiter/tidewaiter/internal/inbox"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/prisma"
 	"github.com/tidewaiter/tidewaiter/internal/qualys"
@@ -79,9 +80,13 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.openEngine(ctx, client, connections, metrics); err != nil {
 		return nil, err
 	}
+	keys, err := a.pushKeys(client)
+	if err != nil {
+		return nil, err
+	}
 	a.control = control.New(control.Config{
 		Store: a.store, Jobs: a.queue, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
-		Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
+		VerifyPush: keys.VerifyPush, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
 	a.openEvents(connections)
 	a.openCalendar()
@@ -177,6 +182,7 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 		Qualys: qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, AWSAccount: a.cfg.AWSAccount,
 			Replaced: func(k tidewaiter.RegistryKind) bool { return connector.Replaced(a.cfg.Endpoints, k) }}),
 		Harbor:  a.openHarbor(),
+		Inbox:   inbox.New(inbox.Config{Control: a.control, Log: a.cfg.Log}),
 		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
 		Ready:   a.store.Ping,
 		Log:     a.cfg.Log,

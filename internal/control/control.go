@@ -92,6 +92,7 @@ type Config struct {
 	Keyring    *secret.Keyring
 	Prober     Prober
 	Advisories func() AdvisoryState
+	VerifyPush func(ctx context.Context, token, audience, email string) error // a token of Pub/Sub
 	Now        func() time.Time
 	NewID      func() string // UUIDs
 	Log        *slog.Logger
@@ -105,6 +106,8 @@ type Control struct {
 	keyring    *secret.Keyring
 	prober     Prober
 	advisories func() AdvisoryState
+	verifyPush func(ctx context.Context, token, audience, email string) error
+	deliveries deliveryBatch
 	now        func() time.Time
 	newID      func() string
 	log        *slog.Logger
@@ -112,10 +115,12 @@ type Control struct {
 
 // New returns a Control.
 func New(c Config) *Control {
-	return &Control{
+	out := &Control{
 		Inventory: c.Store, store: c.Store, jobs: c.Jobs, keyring: c.Keyring, prober: c.Prober,
-		advisories: c.Advisories, now: c.Now, newID: c.NewID, log: c.Log,
+		advisories: c.Advisories, verifyPush: c.VerifyPush, now: c.Now, newID: c.NewID, log: c.Log,
 	}
+	out.deliveries.store = out.storeBatch
+	return out
 }
 
 // Advisories says which advisories are in use.
