@@ -23,6 +23,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/discover"
 	"github.com/tidewaiter/tidewaiter/internal/engine"
+	"github.com/tidewaiter/tidewaiter/internal/event"
 	"github.com/tidewaiter/tidewaiter/internal/httpd"
 	"github.com/tidewaiter/tidewaiter/internal/inbox"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
@@ -48,6 +49,7 @@ type App struct {
 	control    *control.Control
 	matcher    *engine.Matcher
 	advisories *advisory.Keeper
+	puller     *event.Puller
 	closers    []func() error
 }
 
@@ -86,7 +88,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.control = control.New(control.Config{
 		Store: a.store, Jobs: a.queue, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
-		VerifyPush: keys.VerifyPush, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
+		VerifyPush: keys.VerifyPush, Queues: connections, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
 	a.openEvents(connections)
 	a.openCalendar()
@@ -226,6 +228,7 @@ func (a *App) Run(ctx context.Context) error {
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return httpd.Serve(gctx, a.listener, a.handler, a.cfg.Log, stopGrace) })
 	group.Go(func() error { a.advisories.Run(gctx); return nil })
+	group.Go(func() error { a.puller.Run(gctx); return nil })
 	group.Go(func() error {
 		<-gctx.Done()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), stopGrace)

@@ -93,6 +93,7 @@ type Config struct {
 	Prober     Prober
 	Advisories func() AdvisoryState
 	VerifyPush func(ctx context.Context, token, audience, email string) error // a token of Pub/Sub
+	Queues     QueueChecker
 	Now        func() time.Time
 	NewID      func() string // UUIDs
 	Log        *slog.Logger
@@ -107,6 +108,7 @@ type Control struct {
 	prober     Prober
 	advisories func() AdvisoryState
 	verifyPush func(ctx context.Context, token, audience, email string) error
+	queues     QueueChecker
 	deliveries deliveryBatch
 	now        func() time.Time
 	newID      func() string
@@ -117,7 +119,7 @@ type Control struct {
 func New(c Config) *Control {
 	out := &Control{
 		Inventory: c.Store, store: c.Store, jobs: c.Jobs, keyring: c.Keyring, prober: c.Prober,
-		advisories: c.Advisories, verifyPush: c.VerifyPush, now: c.Now, newID: c.NewID, log: c.Log,
+		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, now: c.Now, newID: c.NewID, log: c.Log,
 	}
 	out.deliveries.store = out.storeBatch
 	return out
