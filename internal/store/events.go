@@ -152,7 +152,7 @@ func (r *Reader) Events(ctx context.Context, f EventFilter) ([]*Event, string, e
 	}
 	if f.Registry != "" {
 		id := text(f.Registry)
-		q = q.Where(`(e.registry_id = ? or lower(e.registry_ids) like ? escape '\\')`, id, containing(strconv.Quote(id)))
+		q = q.Where(`(e.registry_id = ? or lower(e.registry_ids) like ? escape '\')`, id, containing(strconv.Quote(id)))
 	}
 	if after != nil {
 		q = q.Where("e.id < ?", after.ID)
