@@ -41,6 +41,8 @@ func New(c Config) http.Handler {
 	s := &server{Config: c, api: humago.New(mux, settings(c.Version))}
 	s.status()
 	s.images()
+	s.events()
+	s.eventAddresses()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

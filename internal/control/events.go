@@ -16,6 +16,7 @@ import (
 type (
 	Delivery    = event.Delivery
 	Event       = store.Event
+	EventState  = store.EventState
 	EventFilter = store.EventFilter
 )
 
