@@ -29,7 +29,7 @@ func (e *Emulator) ecr() surface {
 	api.HandleFunc("POST /{$}", e.awsCall)
 	e.instanceMetadata(api)
 	return surface{registry: mux, api: api, endpoints: map[string]string{
-		"ecr": e.API, "ecr-public": e.API, "sts": e.API, "imds": e.API, "registry": e.URL,
+		"ecr": e.API, "ecr-public": e.API, "sts": e.API, "imds": e.API, "sqs": e.API, "registry": e.URL,
 	}}
 }
 
@@ -41,6 +41,10 @@ func (e *Emulator) awsCall(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	api, action, _ := strings.Cut(target, ".")
+	if api == "AmazonSQS" {
+		e.sqs(w, r, action)
+		return
+	}
 	service := "ecr"
 	if e.o.Public {
 		service = "ecr-public"

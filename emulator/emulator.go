@@ -149,6 +149,7 @@ type Emulator struct {
 	faults faults
 	record recorder
 	limit  *limiter
+	queue  *messageQueue
 
 	mu         sync.RWMutex
 	login      Login
@@ -164,7 +165,7 @@ func New(o Options) (*Emulator, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("emulate %s: %w", o.Kind, err)
 	}
-	e := &Emulator{o: o, limit: newLimiter(o.Limit)}
+	e := &Emulator{o: o, limit: newLimiter(o.Limit), queue: newMessageQueue()}
 	if _, err := rand.Read(e.keys.token[:]); err != nil {
 		return nil, fmt.Errorf("emulate %s: %w", o.Kind, err)
 	}

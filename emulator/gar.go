@@ -43,9 +43,10 @@ func (e *Emulator) gar() surface {
 	api.HandleFunc("GET /v1/projects/{project}/locations/{location}/repositories", e.googleOnly(e.garRepositories))
 	api.HandleFunc("GET /v1/projects/{project}/locations/{location}/repositories/{repository}/dockerImages", e.googleOnly(e.garImages))
 	api.HandleFunc("GET /v1/projects/{project}/locations/{location}/repositories/{repository}/packages", e.googleOnly(e.garPackages))
+	api.HandleFunc("POST /v1/projects/{project}/subscriptions/{call}", e.googleOnly(e.pubSub))
 	e.googleMetadata(api)
 	return surface{registry: mux, api: api, endpoints: map[string]string{
-		"gar": e.API, "google-token": e.API + "/token", "google-metadata": e.API, "registry": e.URL,
+		"gar": e.API, "google-token": e.API + "/token", "google-metadata": e.API, "pubsub": e.API, "registry": e.URL,
 	}}
 }
 

@@ -43,6 +43,8 @@ func New(c Config) http.Handler {
 	s.images()
 	s.workers()
 	s.lanes()
+	s.events()
+	s.eventAddresses()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

@@ -24,7 +24,9 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/discover"
 	"github.com/tidewaiter/tidewaiter/internal/engine"
+	"github.com/tidewaiter/tidewaiter/internal/event"
 	"github.com/tidewaiter/tidewaiter/internal/httpd"
+	"github.com/tidewaiter/tidewaiter/internal/inbox"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/prisma"
 	"github.com/tidewaiter/tidewaiter/internal/qualys"
@@ -48,6 +50,7 @@ type App struct {
 	keyring    *secret.Keyring
 	host       string
 	behind     atomic.Bool // the fleet has other advisories than this process
+	puller     *event.Puller
 	closers    []func() error
 }
 
@@ -84,9 +87,13 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.openEngine(ctx, client, connections, metrics); err != nil {
 		return nil, err
 	}
+	keys, err := a.pushKeys(client)
+	if err != nil {
+		return nil, err
+	}
 	a.control = control.New(control.Config{
 		Store: a.store, Jobs: a.queue, Lanes: lanesOf{a.queue, a.store}, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
-		Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
+		VerifyPush: keys.VerifyPush, Queues: connections, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
 	a.openEvents(connections)
 	a.openCalendar()
@@ -189,6 +196,7 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 		Qualys: qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, AWSAccount: a.cfg.AWSAccount,
 			Replaced: func(k tidewaiter.RegistryKind) bool { return connector.Replaced(a.cfg.Endpoints, k) }}),
 		Harbor:  a.openHarbor(),
+		Inbox:   inbox.New(inbox.Config{Control: a.control, Log: a.cfg.Log}),
 		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
 		Ready:   a.store.Ping,
 		Log:     a.cfg.Log,
@@ -238,6 +246,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { a.advisories.Run(gctx); return nil })
 	group.Go(func() error { a.followAdvisories(gctx); return nil })
+	if !a.cfg.WorkerOnly { // a worker may be where the clouds' queues cannot be reached
+		group.Go(func() error { a.puller.Run(gctx); return nil })
+	}
 	group.Go(func() error {
 		<-gctx.Done()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), a.cfg.StopGrace)

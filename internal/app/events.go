@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/internal/connector"
 	"github.com/tidewaiter/tidewaiter/internal/event"
+	"github.com/tidewaiter/tidewaiter/internal/store"
 )
 
 // openEvents plugs what registries tell us into the queue.
@@ -17,4 +18,14 @@ func (a *App) openEvents(connections *connector.Connector) {
 	})
 	a.queue.Handle(event.Job, w.Work)
 	a.queue.HandleFailure(event.Job, w.Failed)
+	a.puller = event.NewPuller(event.PullConfig{
+		Store: a.store, Holder: a.queue.ID(), Now: time.Now, Log: a.cfg.Log,
+		Open: func(ctx context.Context, s *store.EventSource) (event.Queue, error) {
+			return connections.OpenQueue(ctx, s)
+		},
+		Keep: func(ctx context.Context, registryID string, d event.Delivery) error {
+			_, err := a.control.ReceivePulled(ctx, registryID, d)
+			return err
+		},
+	})
 }

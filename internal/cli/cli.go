@@ -38,6 +38,7 @@ type root struct {
 	Registry   registryCommand   `cmd:"" help:"Ask a registry whether it lets us in."`
 	Image      imageCommand      `cmd:"" help:"Look at the images a server knows."`
 	Emulate    emulateCommand    `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
+	Events     eventsCommand     `cmd:"" help:"What registries told of, and where they are to send it."`
 	Demo       demoCommand       `cmd:"" help:"Run everything on this machine with sample images, offline."`
 	Version    versionCommand    `cmd:"" help:"Show the version."`
 

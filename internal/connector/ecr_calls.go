@@ -46,13 +46,18 @@ type ecrImages struct {
 }
 
 func (o *opening) awsCalls(identity aws.CredentialsProvider, place ecrPlace) (*ecrCalls, error) {
-	a, err := o.wrappedAPI(place.api, false, throttled)
-	if err != nil {
-		return nil, err
-	}
 	service := "ecr"
 	if place.public {
 		service = "ecr-public"
+	}
+	return o.awsCallsOf(identity, place, service)
+}
+
+// awsCallsOf makes calls to a service that speaks AWS's JSON protocol.
+func (o *opening) awsCallsOf(identity aws.CredentialsProvider, place ecrPlace, service string) (*ecrCalls, error) {
+	a, err := o.wrappedAPI(place.api, false, throttled)
+	if err != nil {
+		return nil, err
 	}
 	signer := v4.NewSigner()
 	a.explain = explainAWS
@@ -165,7 +170,8 @@ func awsMeaning(code string) tidewaiter.ErrorKind {
 		return tidewaiter.ErrAuth
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OptInRequired":
 		return tidewaiter.ErrDenied
-	case "RepositoryNotFoundException", "RegistryNotFoundException", "ImageNotFoundException":
+	case "RepositoryNotFoundException", "RegistryNotFoundException", "ImageNotFoundException", "QueueDoesNotExist",
+		"AWS.SimpleQueueService.NonExistentQueue":
 		return tidewaiter.ErrGone
 	case "ServerException", "InternalFailure", "InternalServerError", "ServiceUnavailable":
 		return tidewaiter.ErrTransient

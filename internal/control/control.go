@@ -93,6 +93,8 @@ type Config struct {
 	Keyring    *secret.Keyring
 	Prober     Prober
 	Advisories func() AdvisoryState
+	VerifyPush func(ctx context.Context, token, audience, email string) error // a token of Pub/Sub
+	Queues     QueueChecker
 	Now        func() time.Time
 	NewID      func() string // UUIDs
 	Log        *slog.Logger
@@ -107,6 +109,9 @@ type Control struct {
 	keyring    *secret.Keyring
 	prober     Prober
 	advisories func() AdvisoryState
+	verifyPush func(ctx context.Context, token, audience, email string) error
+	queues     QueueChecker
+	deliveries deliveryBatch
 	now        func() time.Time
 	newID      func() string
 	log        *slog.Logger
@@ -114,10 +119,12 @@ type Control struct {
 
 // New returns a Control.
 func New(c Config) *Control {
-	return &Control{
+	out := &Control{
 		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober,
-		advisories: c.Advisories, now: c.Now, newID: c.NewID, log: c.Log,
+		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, now: c.Now, newID: c.NewID, log: c.Log,
 	}
+	out.deliveries.store = out.storeBatch
+	return out
 }
 
 // Advisories says which advisories are in use.

@@ -16,6 +16,7 @@ import (
 type (
 	Delivery    = event.Delivery
 	Event       = store.Event
+	EventState  = store.EventState
 	EventFilter = store.EventFilter
 )
 
@@ -24,70 +25,6 @@ const MaxDelivery = event.MaxBody
 
 // SettingWebhookSecret is what senders that can sign have to sign with: sealed, in base64.
 const SettingWebhookSecret = "webhook.secret"
-
-// keptWhole is the largest body kept of a delivery nobody could read.
-const keptWhole = 64 << 10
-
-// ReceiveEvent stores what a registry sent and the jobs that look at it, in one transaction, and returns the JSON some
-// senders want for an answer; nil is none. A delivery that cannot be used is stored with the reason, and no error. Errors:
-// ErrForbidden for a signature that is missing or wrong, ErrTransient while the database is away; the sender tries again.
-func (c *Control) ReceiveEvent(ctx context.Context, d Delivery) ([]byte, error) {
-	secret, err := c.webhookSecret(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r, err := event.Read(d, []byte(secret.Reveal()))
-	rejected := err
-	var body []byte
-	switch tidewaiter.KindOf(err) {
-	case "":
-		body = d.Body
-	case tidewaiter.ErrForbidden: // it may be anybody's: not worth room
-	case tidewaiter.ErrMalformed, tidewaiter.ErrUnsupported, tidewaiter.ErrTooLarge:
-		if len(d.Body) <= keptWhole {
-			body = d.Body
-		}
-	default:
-		return nil, err
-	}
-	if rejected != nil {
-		r.Events, r.Reply, r.Reason = nil, nil, rejected.Error()
-		c.log.Warn("event refused", "sender", string(r.Sender), "bytes", len(d.Body), "err", rejected)
-	}
-	if len(r.Events) == 0 && r.Reason == "" {
-		return r.Reply, nil
-	}
-	err = c.store.Update(ctx, func(tx *store.Tx) error { return c.storeEvents(ctx, tx, d, r, body) })
-	if err == nil && tidewaiter.KindOf(rejected) == tidewaiter.ErrForbidden {
-		err = rejected
-	}
-	return r.Reply, err
-}
-
-// storeEvents stores the events of a delivery and queues the jobs that look at them.
-func (c *Control) storeEvents(ctx context.Context, tx *store.Tx, d Delivery, r event.Reading, body []byte) error {
-	header := d.Headers()
-	if len(r.Events) == 0 {
-		return tx.InsertEvents(ctx, []*Event{{ReceivedAt: c.now(), Sender: string(r.Sender), State: store.EventUnused,
-			Reason: r.Reason, Header: header}}, body)
-	}
-	rows := make([]*Event, len(r.Events))
-	var jobs []tidewaiter.Job
-	for i := range r.Events {
-		e := &r.Events[i]
-		rows[i] = &Event{ReceivedAt: c.now(), Sender: string(e.Sender), DeliveryID: e.DeliveryID, Host: e.Host, Repository: e.Repository,
-			OtherNames: e.OtherNames, Tag: e.Tag, Digest: e.Digest, MediaType: e.MediaType, Action: string(e.Action),
-			OccurredAt: e.OccurredAt, State: store.EventUnused, Reason: e.Unusable, Header: header}
-		if e.Unusable == "" {
-			rows[i].State, rows[i].Name = store.EventNew, e.Name()
-			jobs = append(jobs, event.NewJob(rows[i].Name))
-		}
-	}
-	if err := tx.InsertEvents(ctx, rows, body); err != nil {
-		return err
-	}
-	return c.jobs.Enqueue(ctx, tx, jobs...)
-}
 
 // StartEventScan puts a scan of one tag on the queue, in the lane of events and in the caller's transaction. Errors:
 // ErrNotFound for an unknown registry.
@@ -150,7 +87,11 @@ func (c *Control) readAgain(ctx context.Context, tx *store.Tx, e *Event) error {
 	if r.Events = usable; len(usable) == 0 {
 		return tidewaiter.Errorf(tidewaiter.ErrConflict, "nothing follows from the event: %s", e.Reason)
 	}
-	if err := c.storeEvents(ctx, tx, d, r, e.Body); err != nil {
+	again := c.pendingOf(e.RegistryID, d, r, e.Body)
+	if err := tx.InsertEvents(ctx, again.delivery.Events, e.Body); err != nil {
+		return err
+	}
+	if err := c.jobs.Enqueue(ctx, tx, again.jobs...); err != nil {
 		return err
 	}
 	return tx.SettleEvents(ctx, []int64{e.ID}, store.EventDone, "read again and stored anew", nil)

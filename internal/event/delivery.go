@@ -97,9 +97,13 @@ func (m *message) decode(v any) error {
 }
 
 // Read recognises a delivery and brings it into the normal form. secret is what senders that can sign must have signed
-// with; empty accepts them unsigned. Errors: ErrTooLarge and ErrMalformed for what breaks the limits or is no JSON,
-// ErrUnsupported for what no sender is known to send, ErrForbidden for a signature that is missing or wrong.
-func Read(d Delivery, secret []byte) (Reading, error) {
+// with; empty accepts them unsigned. Errors as ReadProven.
+func Read(d Delivery, secret []byte) (Reading, error) { return ReadProven(d, Proof{Secret: secret}) }
+
+// ReadProven recognises a delivery, checks its proof and brings it into the normal form. Errors: ErrTooLarge and
+// ErrMalformed for what breaks the limits or is no JSON, ErrUnsupported for what no sender is known to send, ErrForbidden for
+// a proof that is missing or wrong, and what Proof.Token returns.
+func ReadProven(d Delivery, p Proof) (Reading, error) {
 	messages, err := split(d)
 	if err != nil {
 		return Reading{}, err
@@ -112,8 +116,8 @@ func Read(d Delivery, secret []byte) (Reading, error) {
 			return all, tidewaiter.Errorf(tidewaiter.ErrUnsupported, "no sender of events is known whose body looks like this")
 		}
 		all.Sender = table[i].name
-		if len(secret) > 0 && table[i].signed != nil && !table[i].signed(m, secret) {
-			return all, tidewaiter.Errorf(tidewaiter.ErrForbidden, "the event's signature is missing or wrong")
+		if err := p.check(&table[i], m); err != nil {
+			return all, err
 		}
 		r, err := table[i].read(m)
 		if err != nil {

@@ -55,6 +55,7 @@ type PushEvent struct {
 	OccurredAt time.Time // as the sender says; zero when it does not
 	Sender     Sender
 	DeliveryID string // the sender's own name for it; "" when it gives none
+	RegistryID string // the declared registry whose address it came to; "" for the address all share
 
 	// Unusable says why nothing follows from the event; "" when something does.
 	Unusable string

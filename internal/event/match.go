@@ -40,8 +40,18 @@ func internal(s Sender) []tidewaiter.RegistryKind {
 	return nil
 }
 
-// candidates returns the declared registries that have what an event is about in scope, at most maxCandidates.
-func (w *Worker) candidates(ctx context.Context, e *store.Event) ([]candidate, error) {
+// candidates returns the declared registries that have what an event is about in scope, at most maxCandidates, or why there
+// are none.
+func (w *Worker) candidates(ctx context.Context, e *store.Event) (found []candidate, why string, err error) {
+	if e.RegistryID != "" {
+		return w.addressed(ctx, e)
+	}
+	found, err = w.anywhere(ctx, e)
+	return found, "no declared registry has it in scope", err
+}
+
+// anywhere looks among all declared registries.
+func (w *Worker) anywhere(ctx context.Context, e *store.Event) ([]candidate, error) {
 	declared := false
 	if e.Host != "" {
 		found, err := w.scoped(ctx, e, store.RegistryFilter{Host: e.Host}, func(*tidewaiter.Registry) bool {
@@ -77,11 +87,8 @@ func (w *Worker) scoped(ctx context.Context, e *store.Event, f store.RegistryFil
 			if !take(r) {
 				continue
 			}
-			for _, name := range append([]string{e.Repository}, e.OtherNames...) {
-				if covers(r, name, e.Tag) && len(out) < maxCandidates {
-					out = append(out, candidate{registry: r, repository: name})
-				}
-			}
+			out = append(out, named(r, e)...)
+			out = out[:min(len(out), maxCandidates)]
 		}
 		if next == "" || len(out) >= maxCandidates {
 			return out, nil
@@ -99,4 +106,14 @@ func covers(r *tidewaiter.Registry, repository, tag string) bool {
 	scope := r.Scope
 	scope.Newest, scope.MaxAgeDays = 0, 0
 	return tag == "" || scope.Tags(repository, []tidewaiter.ListedTag{{Name: tag}}, time.Time{})[0].Included
+}
+
+// named returns the names an event's repository may have in a registry, those that are in scope.
+func named(r *tidewaiter.Registry, e *store.Event) (out []candidate) {
+	for _, name := range append([]string{e.Repository}, e.OtherNames...) {
+		if covers(r, name, e.Tag) {
+			out = append(out, candidate{registry: r, repository: name})
+		}
+	}
+	return out
 }

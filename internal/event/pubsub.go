@@ -8,8 +8,7 @@ import (
 // isPubSub recognises the envelope in which Google's Pub/Sub pushes messages.
 func isPubSub(m *message) bool { return m.has("message", "subscription") }
 
-// readPubSub reads a message of the topic "gcr". The bearer token Pub/Sub can send is not looked at: the secret address is
-// what lets a delivery in.
+// readPubSub reads a message of the topic "gcr".
 func readPubSub(m *message) (Reading, error) {
 	var in struct {
 		Message struct {

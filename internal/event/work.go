@@ -24,6 +24,9 @@ type Args struct {
 // Name is what an event is about. Events of one name are looked at together, however many come in.
 func (e *PushEvent) Name() string {
 	name := string(e.Sender) + " " + e.Host + "/" + e.Repository
+	if e.RegistryID != "" {
+		name = e.RegistryID + " " + name
+	}
 	if e.Tag == "" {
 		return name + "@" + e.Digest
 	}
@@ -71,11 +74,11 @@ func (w *Worker) Work(ctx context.Context, run tidewaiter.JobRun) error {
 		if err != nil || len(events) == 0 {
 			return err
 		}
-		found, err := w.candidates(ctx, events[0])
+		found, why, err := w.candidates(ctx, events[0])
 		if err != nil {
 			return err
 		}
-		l := &look{Worker: w, events: events, found: found}
+		l := &look{Worker: w, events: events, found: found, none: why}
 		if err := l.run(ctx); err != nil {
 			return err
 		}
@@ -102,6 +105,7 @@ type look struct {
 	*Worker
 	events []*store.Event
 	found  []candidate
+	none   string // why there are no candidates
 }
 
 func all(*store.Event) bool       { return true }
@@ -134,7 +138,7 @@ func (l *look) unused(ctx context.Context, format string, args ...any) error {
 func (l *look) run(ctx context.Context) error {
 	e := l.events[0]
 	if len(l.found) == 0 {
-		return l.unused(ctx, "no declared registry has it in scope")
+		return l.unused(ctx, "%s", l.none)
 	}
 	if e.Tag == "" {
 		return l.deletedByDigest(ctx, e.Digest)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/internal/api"
 	"github.com/tidewaiter/tidewaiter/internal/harbor"
+	"github.com/tidewaiter/tidewaiter/internal/inbox"
 )
 
 // Config says what to serve. Surfaces may be nil; their paths are 404 then.
@@ -19,6 +20,7 @@ type Config struct {
 	Prisma  http.Handler
 	Qualys  http.Handler
 	Harbor  http.Handler
+	Inbox   http.Handler
 	Metrics http.Handler
 	Ready   func(ctx context.Context) error // nil when requests can be served
 	Log     *slog.Logger
@@ -35,6 +37,7 @@ func Handler(c Config) http.Handler {
 	mount(api.Prefix+"/", c.API)   // /tidewaiter/v1/…: our own
 	mount("/api/", c.Prisma)       // /api/v1/…, /api/v32.07/…
 	mount(harbor.Prefix, c.Harbor) // /api/v1/harbor/…: what Harbor asks a scanner
+	mount(inbox.Pattern, c.Inbox)  // /tidewaiter/v1/events/…/…: what registries send
 	mount("/csapi/", c.Qualys)     // /csapi/v1.1/…, /csapi/v1.3/…
 	mount("/auth", c.Qualys)       // POST: a token for the gateway style
 	mount("/auth/", c.Qualys)      // /auth/oidc

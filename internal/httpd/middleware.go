@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/harbor"
+	"github.com/tidewaiter/tidewaiter/internal/inbox"
 )
 
 // hardened sets the headers every answer carries.
@@ -80,5 +81,5 @@ func loggable(path string) string {
 			return before + secret + "…"
 		}
 	}
-	return path
+	return inbox.Loggable(path)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -37,6 +38,7 @@ type Event struct {
 	OccurredAt  time.Time
 	State       EventState
 	Reason      string
+	RegistryID  string      // whose address it came to; "" for the one all share
 	RegistryIDs []string    // those that have it in scope, once it was looked at
 	Header      http.Header // those needed to read the body again
 	Body        []byte      // as delivered, by Event only; nil when it was not kept
@@ -61,6 +63,7 @@ type eventRow struct {
 	State       string
 	Reason      string
 	RegistryIDs string `bun:"registry_ids"`
+	RegistryID  string `bun:"registry_id"`
 	Header      string
 	Body        []byte
 	FirstID     int64 `bun:"first_id"`
@@ -68,12 +71,12 @@ type eventRow struct {
 
 // eventColumns are all but the body.
 const eventColumns = `id, received_at, sender, delivery_id, name, host, repository, other_names, tag, digest, media_type, action,
-	occurred_at, state, reason, registry_ids, header, first_id`
+	occurred_at, state, reason, registry_ids, registry_id, header, first_id`
 
 func eventRowOf(e *Event) (eventRow, error) {
 	row := eventRow{ReceivedAt: micros(e.ReceivedAt), Sender: text(e.Sender), DeliveryID: text(e.DeliveryID), Name: text(e.Name),
 		Host: text(e.Host), Repository: text(e.Repository), Tag: text(e.Tag), Digest: text(e.Digest), MediaType: text(e.MediaType),
-		Action: text(e.Action), OccurredAt: micros(e.OccurredAt), State: string(e.State), Reason: text(e.Reason)}
+		Action: text(e.Action), OccurredAt: micros(e.OccurredAt), State: string(e.State), Reason: text(e.Reason), RegistryID: text(e.RegistryID)}
 	var err error
 	if row.OtherNames, err = jsonText(e.OtherNames); err != nil {
 		return row, err
@@ -89,7 +92,7 @@ func eventRowOf(e *Event) (eventRow, error) {
 func (row *eventRow) event() (*Event, error) {
 	e := &Event{ID: row.ID, ReceivedAt: timeOf(row.ReceivedAt), Sender: row.Sender, DeliveryID: row.DeliveryID, Name: row.Name,
 		Host: row.Host, Repository: row.Repository, Tag: row.Tag, Digest: row.Digest, MediaType: row.MediaType, Action: row.Action,
-		OccurredAt: timeOf(row.OccurredAt), State: EventState(row.State), Reason: row.Reason}
+		OccurredAt: timeOf(row.OccurredAt), State: EventState(row.State), Reason: row.Reason, RegistryID: row.RegistryID}
 	if err := fromText(row.OtherNames, &e.OtherNames); err != nil {
 		return nil, err
 	}
@@ -97,34 +100,6 @@ func (row *eventRow) event() (*Event, error) {
 		return nil, err
 	}
 	return e, fromText(row.Header, &e.Header)
-}
-
-// InsertEvents stores the events of one delivery, and its body once, and sets the first one's ID.
-func (tx *Tx) InsertEvents(ctx context.Context, events []*Event, body []byte) error {
-	list := make([]eventRow, len(events))
-	for i, e := range events {
-		var err error
-		if list[i], err = eventRowOf(e); err != nil {
-			return err
-		}
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	if body != nil {
-		list[0].Body = tx.codec.pack(body)
-	}
-	if _, err := tx.insert(&list[0]).Returning("id").Exec(ctx); err != nil {
-		return fail(err, "store an event")
-	}
-	events[0].ID = list[0].ID
-	for i := range list[1:] {
-		list[i+1].FirstID = list[0].ID
-	}
-	return fail(inChunks(list[1:], func(part []eventRow) error {
-		_, err := tx.insert(&part).Returning("NULL").Exec(ctx)
-		return err
-	}), "store events")
 }
 
 // Event returns one event with the body it came in, or ErrNotFound.
@@ -155,7 +130,9 @@ func (r *Reader) Event(ctx context.Context, id int64) (*Event, error) {
 
 // EventFilter chooses events; what is zero does not restrict.
 type EventFilter struct {
-	States []EventState
+	States   []EventState
+	Senders  []string
+	Registry string // whose address it came to, or that has it in scope
 	Page
 }
 
@@ -169,6 +146,13 @@ func (r *Reader) Events(ctx context.Context, f EventFilter) ([]*Event, string, e
 	q := r.selectFrom(&found).ColumnExpr(eventColumns)
 	if f.States != nil {
 		q = whereIn(q, "e.state", f.States)
+	}
+	if f.Senders != nil {
+		q = whereIn(q, "e.sender", f.Senders)
+	}
+	if f.Registry != "" {
+		id := text(f.Registry)
+		q = q.Where(`(e.registry_id = ? or lower(e.registry_ids) like ? escape '\')`, id, containing(strconv.Quote(id)))
 	}
 	if after != nil {
 		q = q.Where("e.id < ?", after.ID)
