@@ -93,7 +93,7 @@ func (a *authorizer) fetchToken(ctx context.Context, cred Credential, srv server
 			return "", 0, err
 		}
 	}
-	req, err := a.tokenRequest(ctx, cred, srv, scope)
+	req, err := a.tokenRequest(Asking(ctx, RequestLogin), cred, srv, scope)
 	if err != nil {
 		return "", 0, tidewaiter.Errorf(tidewaiter.ErrUnsupported, "the registry names a token server that cannot be used: %s", plainText(srv.realm.Host))
 	}
