@@ -47,6 +47,7 @@ type App struct {
 	control    *control.Control
 	matcher    *engine.Matcher
 	advisories *advisory.Keeper
+	budgets    *store.Budgets // nil on SQLite
 	closers    []func() error
 }
 
@@ -73,7 +74,8 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := a.openStore(ctx, metrics); err != nil {
 		return nil, err
 	}
-	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version, Transport: a.cfg.Transport})
+	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version, Transport: a.cfg.Transport,
+		Budget: a.openBudget()})
 	a.onClose(func() error { client.Close(); return nil })
 	connections := connector.NewWithOptions(client, a.store, keyring, connector.Options{Endpoints: a.cfg.Endpoints})
 	if err := a.openEngine(ctx, client, connections, metrics); err != nil {
@@ -81,7 +83,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.control = control.New(control.Config{
 		Store: a.store, Jobs: a.queue, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
-		Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
+		Previewer: Previewer{connections, discover.KnownTime(a.store), a.cfg.Rotation}, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
 	a.openEvents(connections)
 	a.openCalendar()
@@ -142,7 +144,8 @@ func (a *App) openEngine(_ context.Context, client *oci.Client, connections *con
 	}
 	a.handleHarbor(pipeline)
 	discoverer := discover.New(discover.Config{
-		Store: a.store, Jobs: a.queue, TagJob: tagJob, Analyzer: analyzer.Version(), Parallel: 40, Now: time.Now, Log: a.cfg.Log,
+		Store: a.store, Jobs: a.queue, TagJob: tagJob, Analyzer: analyzer.Version(), Parallel: 40, Rotation: a.cfg.Rotation,
+		Now: time.Now, Log: a.cfg.Log,
 		Open: func(ctx context.Context, id string) (discover.Source, error) { return connections.OpenLive(ctx, id) },
 	})
 	a.queue.Handle(control.JobScan, discoverer.Work)
@@ -220,6 +223,9 @@ func (a *App) Run(ctx context.Context) error {
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return httpd.Serve(gctx, a.listener, a.handler, a.cfg.Log, stopGrace) })
 	group.Go(func() error { a.advisories.Run(gctx); return nil })
+	if a.budgets != nil {
+		group.Go(func() error { a.budgets.Run(gctx); return nil })
+	}
 	group.Go(func() error {
 		<-gctx.Done()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), stopGrace)

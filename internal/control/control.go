@@ -91,6 +91,7 @@ type Config struct {
 	Jobs       Enqueuer
 	Keyring    *secret.Keyring
 	Prober     Prober
+	Previewer  Previewer
 	Advisories func() AdvisoryState
 	Now        func() time.Time
 	NewID      func() string // UUIDs
@@ -104,6 +105,7 @@ type Control struct {
 	jobs       Enqueuer
 	keyring    *secret.Keyring
 	prober     Prober
+	previewer  Previewer
 	advisories func() AdvisoryState
 	now        func() time.Time
 	newID      func() string
@@ -113,7 +115,7 @@ type Control struct {
 // New returns a Control.
 func New(c Config) *Control {
 	return &Control{
-		Inventory: c.Store, store: c.Store, jobs: c.Jobs, keyring: c.Keyring, prober: c.Prober,
+		Inventory: c.Store, store: c.Store, jobs: c.Jobs, keyring: c.Keyring, prober: c.Prober, previewer: c.Previewer,
 		advisories: c.Advisories, now: c.Now, newID: c.NewID, log: c.Log,
 	}
 }
