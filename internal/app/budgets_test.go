@@ -16,8 +16,8 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// process is a registry client as a process of its own has it: with its own connections to the database they share.
-func process(t *testing.T, database, id string, places int) *oci.Client {
+// registryClient is a registry client as a process of its own has it: with its own connections to the database they share.
+func registryClient(t *testing.T, database, id string, places int) *oci.Client {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{URL: database})
 	if err != nil {
@@ -51,7 +51,7 @@ func TestBudgetHoldsForAllProcesses(t *testing.T) {
 			}
 			defer e.Close()
 			database := testkit.Postgres(t)
-			clients := []*oci.Client{process(t, database, "one", places), process(t, database, "two", places)}
+			clients := []*oci.Client{registryClient(t, database, "one", places), registryClient(t, database, "two", places)}
 			// Each request takes a while, so that there is somebody to be in the way of.
 			for _, f := range []emulator.Fault{
 				{Pattern: `^HEAD `, After: 40, Times: 1, Status: http.StatusTooManyRequests, Pause: emulator.PauseSeconds, Wait: 2 * time.Second},
@@ -110,7 +110,7 @@ func TestPauseOutlivesItsProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func(id, credential string) error {
-		r, err := process(t, database, id, 2).Registry(oci.Endpoint{URL: e.URL, CredentialKey: credential})
+		r, err := registryClient(t, database, id, 2).Registry(oci.Endpoint{URL: e.URL, CredentialKey: credential})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,8 +32,9 @@ type root struct {
 	Serve      serveCommand      `cmd:"" help:"Watch registries: API, workers and everything else in one process."`
 	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
 	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
-	Registry   registryCommand   `cmd:"" help:"Ask a registry whether it lets us in."`
+	Registry   registryCommand   `cmd:"" help:"Look at a registry before it is declared."`
 	Image      imageCommand      `cmd:"" help:"Look at the images a server knows."`
+	Doctor     doctorCommand     `cmd:"" help:"Find out what a registry is, what a credential may do there, and what is missing."`
 	Emulate    emulateCommand    `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
 	Demo       demoCommand       `cmd:"" help:"Run everything on this machine with sample images, offline."`
 	Version    versionCommand    `cmd:"" help:"Show the version."`

@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/connector"
@@ -16,7 +14,12 @@ import (
 
 // draftFlags describe a registry that is not declared: where it is, what it is, and what to log in with.
 type draftFlags struct {
-	Kind              string            `help:"What kind of registry it is; tidewaiter doctor finds out. One of oci, dockerhub, ecr, acr, gar, artifactory, nexus, quay, harbor, gitlab, ghcr, openshift, dtr, ibm, ocir." default:"oci" placeholder:"KIND"`
+	Kind string `help:"What kind of registry it is; tidewaiter doctor finds out. One of oci, dockerhub, ecr, acr, gar, artifactory, nexus, quay, harbor, gitlab, ghcr, openshift, dtr, ibm, ocir." default:"oci" placeholder:"KIND"`
+	credentialFlags
+}
+
+// credentialFlags are what to log in with, and what else a kind wants to know.
+type credentialFlags struct {
 	Setting           map[string]string `help:"A setting of the kind, as region=eu-central-1." placeholder:"KEY=VALUE"`
 	CredentialKind    string            `help:"What kind of credential it is; without it the first that fits what is given." placeholder:"KIND"`
 	CredentialSetting map[string]string `help:"A part of the credential that is not secret, as roleArn=arn:…" placeholder:"KEY=VALUE"`
@@ -74,7 +77,7 @@ func kindNames() []string {
 	return names
 }
 
-func (f draftFlags) readSecret(s streams) (secret.Value, error) {
+func (f credentialFlags) readSecret(s streams) (secret.Value, error) {
 	from, name := s.in, "standard input"
 	switch {
 	case f.SecretFile != "" && f.PasswordStdin:
@@ -101,27 +104,30 @@ func (f draftFlags) readSecret(s streams) (secret.Value, error) {
 }
 
 // credential returns what the flags give, nil for nothing at all.
-func (f draftFlags) credential(can connector.Capabilities, hasSecret bool) (*tidewaiter.Credential, error) {
-	if !hasSecret && f.Username == "" && len(f.CredentialSetting) == 0 && f.CredentialKind == "" {
+func (f credentialFlags) credential(can connector.Capabilities, hasSecret bool) (*tidewaiter.Credential, error) {
+	if !f.given(hasSecret) {
 		return nil, nil
 	}
 	c := &tidewaiter.Credential{Kind: tidewaiter.CredentialKind(f.CredentialKind), Username: f.Username, Settings: f.CredentialSetting}
 	if c.Kind != "" {
 		return c, nil
 	}
-	for _, form := range can.Credentials {
-		if !slices.ContainsFunc(form.Fields, func(field connector.Field) bool { return field.Required && !f.gives(field.Key, hasSecret) }) {
-			c.Kind = form.Kind
-			return c, nil
-		}
+	if form, ok := can.Form(func(key string) bool { return f.gives(key, hasSecret) }); ok {
+		c.Kind = form.Kind
+		return c, nil
 	}
 	if f.Username != "" && !hasSecret {
 		return nil, tidewaiter.Invalid("username", "a user needs a password").WithFix("give --password-stdin and write the password to standard input, or --secret-file")
 	}
-	return nil, tidewaiter.Invalid("credential", "what is given is no complete credential for a registry of kind %s", can.Kind).WithFix("%s", formsOf(can))
+	return nil, tidewaiter.Invalid("credential", "what is given is no complete credential for a registry of kind %s", can.Kind).WithFix("%s", can.FormsText())
 }
 
-func (f draftFlags) gives(key string, hasSecret bool) bool {
+// given reports whether there is any credential.
+func (f credentialFlags) given(hasSecret bool) bool {
+	return hasSecret || f.Username != "" || len(f.CredentialSetting) > 0 || f.CredentialKind != ""
+}
+
+func (f credentialFlags) gives(key string, hasSecret bool) bool {
 	switch key {
 	case "secret":
 		return hasSecret
@@ -131,36 +137,12 @@ func (f draftFlags) gives(key string, hasSecret bool) bool {
 	return f.CredentialSetting[key] != "" || f.Setting[key] != ""
 }
 
-// formsOf says what a kind's credentials need.
-func formsOf(can connector.Capabilities) string {
-	var forms []string
-	for _, form := range can.Credentials {
-		var fields []string
-		for _, field := range form.Fields {
-			if field.Required {
-				fields = append(fields, field.Key)
-			}
-		}
-		forms = append(forms, string(form.Kind)+": "+strings.Join(fields, " and "))
-	}
-	return "give one of " + strings.Join(forms, "; ")
-}
-
 // place finds out where the registry is: an address without a scheme means https, or http where pickScheme finds that.
-func (f draftFlags) place(ctx context.Context, client *oci.Client, address string, auth oci.Auth) (oci.Endpoint, error) {
+func (f credentialFlags) place(ctx context.Context, client *oci.Client, address string, auth oci.Auth) (oci.Endpoint, error) {
 	e, err := f.endpointAt(address)
 	if err != nil || strings.Contains(address, "://") {
 		return e, err
 	}
 	e.Auth = auth
 	return f.pickScheme(ctx, client, e)
-}
-
-// settingsText shows settings in the order of their keys.
-func settingsText(settings map[string]string) string {
-	var parts []string
-	for _, key := range slices.Sorted(maps.Keys(settings)) {
-		parts = append(parts, key+"="+settings[key])
-	}
-	return strings.Join(parts, ", ")
 }

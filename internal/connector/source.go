@@ -49,6 +49,17 @@ func (s *Source) Ping(ctx context.Context) error {
 	return s.registry.Ping(oci.Asking(ctx, oci.RequestLogin))
 }
 
+// Registry returns the registry as the distribution API shows it.
+func (s *Source) Registry() *oci.Registry { return s.registry }
+
+// ListsBy says by what API the lists come, as this registry is declared and with this credential.
+func (s *Source) ListsBy() Listing {
+	if _, ok := s.lister.(distribution); ok {
+		return ListingDistribution
+	}
+	return ListingNative
+}
+
 // Repositories returns one page of the registry's repositories. cursor is "" for the first page and then what next was; it
 // can be stored and used by another process. next is "" only after the last page. A name may occur on several pages.
 func (s *Source) Repositories(ctx context.Context, cursor string) (names []string, next string, err error) {

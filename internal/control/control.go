@@ -23,6 +23,7 @@ type Inventory interface {
 	CountRegistries(ctx context.Context, f store.RegistryFilter) (int, error)
 	RegistryTotals(ctx context.Context, ids []string) (map[string]store.Totals, error)
 	RegistryRepositories(ctx context.Context, registryID string, f store.RepositoryFilter) ([]store.RegistryRepository, string, error)
+	RegistryTags(ctx context.Context, registryID, repository string, p store.Page) ([]tidewaiter.Tag, string, error)
 	Credential(ctx context.Context, id string) (*tidewaiter.Credential, error)
 	Credentials(ctx context.Context, f store.CredentialFilter) ([]*tidewaiter.Credential, string, error)
 	CredentialUsages(ctx context.Context, id string) ([]*tidewaiter.Registry, error)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -33,6 +34,9 @@ type authorizer struct {
 	server server // for bearer
 	cache  tokenCache
 	wider  map[string]string // scopes a challenge asked for, by the scope we had asked for
+
+	life     time.Duration // of the last token fetched
+	lifeFrom string        // who gave it
 }
 
 const (

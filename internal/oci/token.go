@@ -109,7 +109,13 @@ func (a *authorizer) fetchToken(ctx context.Context, cred Credential, srv server
 	if err != nil {
 		return "", 0, fmt.Errorf("fetch a token: %w", netError(err, srv.realm.Host))
 	}
-	return parseToken(body, srv.realm.Host)
+	token, life, err := parseToken(body, srv.realm.Host)
+	if err == nil {
+		a.mu.Lock()
+		a.life, a.lifeFrom = life, srv.realm.Host
+		a.mu.Unlock()
+	}
+	return token, life, err
 }
 
 func (a *authorizer) tokenRequest(ctx context.Context, cred Credential, srv server, scope string) (*http.Request, error) {
