@@ -41,6 +41,9 @@ func New(c Config) http.Handler {
 	s := &server{Config: c, api: humago.New(mux, settings(c.Version))}
 	s.status()
 	s.images()
+	s.registries()
+	s.previews()
+	s.credentials()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

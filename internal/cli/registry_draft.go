@@ -42,12 +42,11 @@ type draft struct {
 
 // open reads the flags. The client is the caller's to close.
 func (f draftFlags) open(ctx context.Context, s streams, client *oci.Client, address string) (*draft, error) {
-	can, ok := connector.CapabilitiesOf(tidewaiter.RegistryKind(f.Kind))
-	if !ok {
-		return nil, tidewaiter.Invalid("kind", "there is no registry kind %q", f.Kind).WithFix("one of %s", strings.Join(kindNames(), ", "))
+	can, err := capabilities(f.Kind)
+	if err != nil {
+		return nil, err
 	}
 	d := &draft{client: client}
-	var err error
 	if d.secret, err = f.readSecret(s); err != nil {
 		return nil, err
 	}
@@ -69,12 +68,17 @@ func (f draftFlags) open(ctx context.Context, s streams, client *oci.Client, add
 	return d, nil
 }
 
-func kindNames() []string {
+// capabilities returns what a kind can do, or an ErrInvalid that names the kinds there are.
+func capabilities(kind string) (connector.Capabilities, error) {
+	can, ok := connector.CapabilitiesOf(tidewaiter.RegistryKind(kind))
+	if ok {
+		return can, nil
+	}
 	var names []string
 	for _, k := range connector.Kinds() {
 		names = append(names, string(k.Kind))
 	}
-	return names
+	return can, tidewaiter.Invalid("kind", "there is no registry kind %q", kind).WithFix("one of %s", strings.Join(names, ", "))
 }
 
 func (f credentialFlags) readSecret(s streams) (secret.Value, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/app"
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
+	"github.com/tidewaiter/tidewaiter/internal/report"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -38,8 +39,13 @@ func (f scopeFlags) scope() (tidewaiter.Scope, error) {
 	return s, s.Validate()
 }
 
+// anyScope reports whether any of the flags is given.
+func (f scopeFlags) anyScope() bool {
+	return len(f.Repository)+len(f.Tag)+len(f.Exclude)+len(f.ExcludeTag)+f.Newest+f.MaxAge > 0 || f.VersionPattern != ""
+}
+
 type previewCommand struct {
-	URL         string        `arg:"" help:"The registry: https://host[:port], or a bare host."`
+	URL         string        `arg:"" name:"registry" help:"The registry: https://host[:port], or a bare host; with --server also the id or name of a declared one."`
 	Limit       int           `help:"List the tags of at most so many repositories." default:"50" placeholder:"N"`
 	ShowTags    int           `help:"Show at most so many tags of each repository." default:"5" placeholder:"N"`
 	MaxRequests int           `help:"Make at most about so many requests." default:"500" placeholder:"N"`
@@ -48,11 +54,14 @@ type previewCommand struct {
 	Output      string        `help:"${enum}." enum:"table,json" default:"table" short:"o"`
 	scopeFlags
 	draftFlags
+	serverToAsk
 }
 
 // Help gives an example.
 func (previewCommand) Help() string {
 	return `Asks the registry itself, reads only, stores nothing and needs no server. What is not looked at within the bounds is said.
+
+With --server that server looks, at a declared registry with its stored credential or at a draft.
 
     tidewaiter registry preview https://harbor.example.com --kind harbor -u 'robot$scan' --password-stdin \
         --repository 'team/*' --exclude-tag '*-dev' --newest 5`
@@ -63,6 +72,9 @@ func (c previewCommand) Run(ctx context.Context, s streams) error {
 	scope, err := c.scope()
 	if err != nil {
 		return err
+	}
+	if c.Server != "" {
+		return c.remote(ctx, s, scope)
 	}
 	client := oci.New(oci.Options{AllowLoopback: true, UserAgent: "tidewaiter/" + version})
 	defer client.Close()
@@ -147,7 +159,7 @@ func (p *previewTable) repository(r control.PreviewedRepository) error {
 	case r.Decision.Included:
 		counted, what = fmt.Sprintf("%d of %d", r.TagsSelected, r.TagsSeen), tagsText(r)
 	}
-	_, err := fmt.Fprintf(p.w, "%-48s %13s  %s\n", r.Name, counted, what)
+	_, err := fmt.Fprintf(p.w, "%-48s %13s  %s\n", report.Visible(r.Name), counted, report.Visible(what))
 	return err
 }
 

@@ -78,7 +78,7 @@ func (x *examination) tags(ctx context.Context, source *connector.Source, candid
 		}
 		if repository = name; err == nil {
 			tag = tags[0].Name
-			right.Detail = counted(len(tags), "tags", next) + " in " + name
+			right.Detail = counted(len(tags), "tags", next) + " in " + oci.CleanText(name, 300)
 			if tags[0].Digest == "" {
 				right.Detail += "; the list does not say where a tag points"
 			}
@@ -123,7 +123,7 @@ func (x *examination) pull(ctx context.Context, source *connector.Source, reposi
 	}
 	m, _, err := source.Manifest(ctx, repository, tag)
 	if err == nil {
-		right.Detail = fmt.Sprintf("%s of %s:%s", m.Kind, repository, tag)
+		right.Detail = oci.CleanText(fmt.Sprintf("%s of %s:%s", m.Kind, repository, tag), 600)
 		if m.Kind == tidewaiter.ManifestIndex && len(m.Manifests) > 0 {
 			m, _, err = source.Manifest(ctx, repository, m.Manifests[0].Digest)
 		}
