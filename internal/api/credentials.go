@@ -29,14 +29,14 @@ func credentialOf(c *tidewaiter.Credential) client.Credential {
 }
 
 type credentialQuery struct {
-	page
+	Paging
 	Kind   string `query:"kind"`
 	Origin string `query:"origin" enum:"native,prisma,qualys"`
 }
 
 func (s *server) listCredentials(ctx context.Context, q *credentialQuery) (*body[client.Page[client.Credential]], error) {
 	list, next, err := s.Control.Credentials(ctx, control.CredentialFilter{
-		Kind: tidewaiter.CredentialKind(q.Kind), Origin: tidewaiter.Origin(q.Origin), Page: q.page.page(),
+		Kind: tidewaiter.CredentialKind(q.Kind), Origin: tidewaiter.Origin(q.Origin), Page: q.page(),
 	})
 	out := client.Page[client.Credential]{Items: make([]client.Credential, len(list)), Next: next}
 	for i, c := range list {

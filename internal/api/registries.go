@@ -53,7 +53,7 @@ func (s *server) listKinds(context.Context, *struct{}) (*body[client.Page[client
 }
 
 type registryQuery struct {
-	page
+	Paging
 	Kind   string `query:"kind"`
 	Origin string `query:"origin" enum:"native,prisma,qualys" doc:"The API it was declared through."`
 	Host   string `query:"host"`
@@ -61,7 +61,7 @@ type registryQuery struct {
 }
 
 func (s *server) listRegistries(ctx context.Context, q *registryQuery) (*body[client.Page[client.Registry]], error) {
-	f := control.RegistryFilter{Kind: tidewaiter.RegistryKind(q.Kind), Origin: tidewaiter.Origin(q.Origin), Name: q.Name, Page: q.page.page()}
+	f := control.RegistryFilter{Kind: tidewaiter.RegistryKind(q.Kind), Origin: tidewaiter.Origin(q.Origin), Name: q.Name, Page: q.page()}
 	if q.Host != "" {
 		f.Host = tidewaiter.HostOf(q.Host)
 	}
@@ -188,7 +188,7 @@ func (s *server) scanRegistry(ctx context.Context, in *registryScanned) (*body[c
 
 type repositoriesAsked struct {
 	registryAsked
-	page
+	Paging
 	Search string `query:"search" maxLength:"512" doc:"Part of the name, in any case."`
 	Scope  string `query:"scope" enum:"in,out" doc:"Only those in scope, or out of it."`
 	Gone   bool   `query:"gone" doc:"Those that are gone as well."`
@@ -198,7 +198,7 @@ func (s *server) listRepositories(ctx context.Context, q *repositoriesAsked) (*b
 	if _, err := s.Control.Registry(ctx, q.ID); err != nil {
 		return nil, err
 	}
-	f := control.RepositoryFilter{Search: q.Search, Gone: q.Gone, Page: q.page.page()}
+	f := control.RepositoryFilter{Search: q.Search, Gone: q.Gone, Page: q.page()}
 	if q.Scope != "" {
 		in := q.Scope == "in"
 		f.Included = &in
@@ -214,7 +214,7 @@ func (s *server) listRepositories(ctx context.Context, q *repositoriesAsked) (*b
 
 type tagsAsked struct {
 	registryAsked
-	page
+	Paging
 	Repository string `query:"repository" required:"true" maxLength:"512"`
 }
 
@@ -222,7 +222,7 @@ func (s *server) listTags(ctx context.Context, q *tagsAsked) (*body[client.Page[
 	if _, err := s.Control.Registry(ctx, q.ID); err != nil {
 		return nil, err
 	}
-	list, next, err := s.Control.RegistryTags(ctx, q.ID, q.Repository, q.page.page())
+	list, next, err := s.Control.RegistryTags(ctx, q.ID, q.Repository, q.page())
 	out := client.Page[client.RegistryTag]{Items: make([]client.RegistryTag, len(list)), Next: next}
 	for i, t := range list {
 		out.Items[i] = client.RegistryTag{Name: t.Name, Digest: t.Digest, FirstSeen: t.FirstSeen, LastSeen: t.LastSeen, CheckedAt: t.CheckedAt,
