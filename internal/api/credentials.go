@@ -45,11 +45,12 @@ func (s *server) listCredentials(ctx context.Context, q *credentialQuery) (*body
 	return reply(out), err
 }
 
-type credentialAsked struct {
+// OfCredential names the credential a path is about. It is exported because huma reads exported embedded structs only.
+type OfCredential struct {
 	ID string `path:"id" maxLength:"256"`
 }
 
-func (s *server) getCredential(ctx context.Context, in *credentialAsked) (*body[client.Credential], error) {
+func (s *server) getCredential(ctx context.Context, in *OfCredential) (*body[client.Credential], error) {
 	c, err := s.Control.Credential(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -65,15 +66,16 @@ func (s *server) getCredential(ctx context.Context, in *credentialAsked) (*body[
 	return reply(out), nil
 }
 
-type credentialSent struct{ Body client.CredentialDraft }
+// CredentialInput is a credential as it is declared.
+type CredentialInput struct{ Body client.CredentialDraft }
 
-func (s *server) addCredential(ctx context.Context, in *credentialSent) (*body[client.Credential], error) {
+func (s *server) addCredential(ctx context.Context, in *CredentialInput) (*body[client.Credential], error) {
 	return s.keepCredential(ctx, "", in.Body)
 }
 
 type credentialChanged struct {
-	credentialAsked
-	credentialSent
+	OfCredential
+	CredentialInput
 }
 
 func (s *server) updateCredential(ctx context.Context, in *credentialChanged) (*body[client.Credential], error) {
@@ -91,9 +93,9 @@ func (s *server) keepCredential(ctx context.Context, id string, d client.Credent
 	if err := s.Control.KeepCredential(ctx, c, plain); err != nil {
 		return nil, err
 	}
-	return s.getCredential(ctx, &credentialAsked{ID: c.ID})
+	return s.getCredential(ctx, &OfCredential{ID: c.ID})
 }
 
-func (s *server) deleteCredential(ctx context.Context, in *credentialAsked) (*struct{}, error) {
+func (s *server) deleteCredential(ctx context.Context, in *OfCredential) (*struct{}, error) {
 	return nil, s.Control.DropCredential(ctx, in.ID)
 }

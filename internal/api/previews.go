@@ -37,7 +37,7 @@ func (s *server) validateDraft(ctx context.Context, in *draftSent) (*body[client
 	return s.validate(ctx, r, loginFrom(in.Body.Login))
 }
 
-func (s *server) validateRegistry(ctx context.Context, in *registryAsked) (*body[client.Validation], error) {
+func (s *server) validateRegistry(ctx context.Context, in *OfRegistry) (*body[client.Validation], error) {
 	r, err := s.Control.Registry(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (s *server) previewDraft(ctx context.Context, in *draftPreviewSent) (*body[
 }
 
 type previewAsked struct {
-	registryAsked
+	OfRegistry
 	Repositories int    `query:"repositories" minimum:"0" maximum:"1000"`
 	Tags         int    `query:"tags" minimum:"0" maximum:"1000"`
 	Requests     int    `query:"requests" minimum:"0" maximum:"10000"`
@@ -95,7 +95,7 @@ func (s *server) getPreview(ctx context.Context, in *previewAsked) (*body[client
 }
 
 type previewSent struct {
-	registryAsked
+	OfRegistry
 	Body client.PreviewRequest
 }
 

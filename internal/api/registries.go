@@ -114,12 +114,13 @@ func scanOf(s *tidewaiter.Scan) *client.Scan {
 		Failed: s.ImagesFailed, Error: s.Error, CreatedAt: s.CreatedAt, StartedAt: s.StartedAt, EndedAt: s.EndedAt}
 }
 
-type registryDeclared struct {
+// DeclareInput is a declaration. It is exported, as OfRegistry is, because huma reads exported embedded structs only.
+type DeclareInput struct {
 	Scan bool `query:"scan" default:"true" doc:"Scan it at once; after an update when it means something else than before."`
 	Body client.RegistryDraft
 }
 
-func (s *server) declareRegistry(ctx context.Context, in *registryDeclared) (*body[client.Registry], error) {
+func (s *server) declareRegistry(ctx context.Context, in *DeclareInput) (*body[client.Registry], error) {
 	draft, err := registryFrom(in.Body)
 	if err != nil {
 		return nil, err
@@ -131,11 +132,12 @@ func (s *server) declareRegistry(ctx context.Context, in *registryDeclared) (*bo
 	return s.registryOf(ctx, r)
 }
 
-type registryAsked struct {
+// OfRegistry names the registry a path is about.
+type OfRegistry struct {
 	ID string `path:"id" maxLength:"256"`
 }
 
-func (s *server) getRegistry(ctx context.Context, in *registryAsked) (*body[client.Registry], error) {
+func (s *server) getRegistry(ctx context.Context, in *OfRegistry) (*body[client.Registry], error) {
 	r, err := s.Control.Registry(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -144,8 +146,8 @@ func (s *server) getRegistry(ctx context.Context, in *registryAsked) (*body[clie
 }
 
 type registryChanged struct {
-	registryAsked
-	registryDeclared
+	OfRegistry
+	DeclareInput
 }
 
 func (s *server) updateRegistry(ctx context.Context, in *registryChanged) (*body[client.Registry], error) {
@@ -160,12 +162,12 @@ func (s *server) updateRegistry(ctx context.Context, in *registryChanged) (*body
 	return s.registryOf(ctx, r)
 }
 
-func (s *server) deleteRegistry(ctx context.Context, in *registryAsked) (*struct{}, error) {
+func (s *server) deleteRegistry(ctx context.Context, in *OfRegistry) (*struct{}, error) {
 	return nil, s.Control.WithdrawRegistry(ctx, in.ID)
 }
 
 type registryScanned struct {
-	registryAsked
+	OfRegistry
 	Body client.ScanRequest
 }
 
@@ -187,7 +189,7 @@ func (s *server) scanRegistry(ctx context.Context, in *registryScanned) (*body[c
 }
 
 type repositoriesAsked struct {
-	registryAsked
+	OfRegistry
 	Paging
 	Search string `query:"search" maxLength:"512" doc:"Part of the name, in any case."`
 	Scope  string `query:"scope" enum:"in,out" doc:"Only those in scope, or out of it."`
@@ -213,7 +215,7 @@ func (s *server) listRepositories(ctx context.Context, q *repositoriesAsked) (*b
 }
 
 type tagsAsked struct {
-	registryAsked
+	OfRegistry
 	Paging
 	Repository string `query:"repository" required:"true" maxLength:"512"`
 }

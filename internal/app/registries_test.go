@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/tidewaiter/tidewaiter/client"
+	tw "github.com/tidewaiter/tidewaiter/client"
 	"github.com/tidewaiter/tidewaiter/emulator"
 	"github.com/tidewaiter/tidewaiter/internal/app"
 	"github.com/tidewaiter/tidewaiter/internal/connector/connectortest"
@@ -16,35 +16,35 @@ func TestRegistryThroughOurAPI(t *testing.T) {
 	onBoth(t, func(t *testing.T, database string) {
 		e := connectortest.Emulate(t, tidewaiter.KindHarbor, emulator.Options{Repositories: 3, Tags: 4, Indexes: -1, Artifacts: -1})
 		s := start(t, app.Config{Database: database, Advisories: []string{"127.0.0.1:1/none:1"}})
-		c, err := client.New(s.URL(), client.Basic("admin", adminPassword))
+		c, err := tw.New(s.URL(), tw.Basic("admin", adminPassword))
 		if err != nil {
 			t.Fatal(err)
 		}
-		draft := client.RegistryDraft{Kind: "harbor", URL: e.Registry.URL, TLS: client.RegistryTLS(e.Registry.TLS),
-			Scope: client.Scope{Select: []client.Selector{{Repository: e.Repositories[0]}, {Repository: e.Repositories[1]}}, Newest: 2}}
-		login := &client.CredentialDraft{Kind: "basic", Username: e.Credential.Username, Secret: e.Wrong.Reveal()}
+		draft := tw.RegistryDraft{Kind: "harbor", URL: e.Registry.URL, TLS: tw.RegistryTLS(e.Registry.TLS),
+			Scope: tw.Scope{Select: []tw.Selector{{Repository: e.Repositories[0]}, {Repository: e.Repositories[1]}}, Newest: 2}}
+		login := &tw.CredentialDraft{Kind: "basic", Username: e.Credential.Username, Secret: e.Wrong.Reveal()}
 		v, err := c.ValidateDraft(t.Context(), draft, login)
 		if err != nil || v.OK || len(v.Steps) == 0 || v.Steps[len(v.Steps)-1].Kind != "auth" {
 			t.Errorf("with a wrong secret: %+v, %v", v, err)
 		}
-		_, err = c.PreviewDraft(t.Context(), client.DraftPreviewRequest{DraftRequest: client.DraftRequest{
-			Registry: client.RegistryDraft{Kind: "harbor", URL: e.Registry.URL, TLS: draft.TLS}, Login: login,
+		_, err = c.PreviewDraft(t.Context(), tw.DraftPreviewRequest{DraftRequest: tw.DraftRequest{
+			Registry: tw.RegistryDraft{Kind: "harbor", URL: e.Registry.URL, TLS: draft.TLS}, Login: login,
 		}})
-		if problem, ok := errors.AsType[*client.Error](err); !ok || problem.Status != 502 || problem.Type != "urn:tidewaiter:auth" {
+		if problem, ok := errors.AsType[*tw.Error](err); !ok || problem.Status != 502 || problem.Type != "urn:tidewaiter:auth" {
 			t.Errorf("a preview with a wrong secret: %v", err)
 		}
 		login.Secret = e.Secret.Reveal()
 		if v, err = c.ValidateDraft(t.Context(), draft, login); err != nil || !v.OK {
 			t.Errorf("with the right one: %+v, %v", v, err)
 		}
-		p, err := c.PreviewDraft(t.Context(), client.DraftPreviewRequest{DraftRequest: client.DraftRequest{Registry: draft, Login: login}})
+		p, err := c.PreviewDraft(t.Context(), tw.DraftPreviewRequest{DraftRequest: tw.DraftRequest{Registry: draft, Login: login}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(p.Repositories) != 2 || p.Summary.TagsSelected != 4 || p.Summary.TagsLeftOut["not_newest"] != 4 || p.Summary.Requests.Requests == 0 || p.Summary.CutShort != "" {
 			t.Errorf("%+v", p.Summary)
 		}
-		if list, err := c.Registries(t.Context(), client.RegistryQuery{}); err != nil || len(list.Items) != 0 {
+		if list, err := c.Registries(t.Context(), tw.RegistryQuery{}); err != nil || len(list.Items) != 0 {
 			t.Errorf("drafts were stored: %+v, %v", list, err)
 		}
 
@@ -63,7 +63,7 @@ func TestRegistryThroughOurAPI(t *testing.T) {
 		if v, err = c.ValidateRegistry(t.Context(), r.ID); err != nil || !v.OK {
 			t.Errorf("%+v, %v", v, err)
 		}
-		if p, err = c.PreviewRegistry(t.Context(), r.ID, client.PreviewRequest{Scope: &client.Scope{}}); err != nil || p.Summary.TagsSelected != 12 {
+		if p, err = c.PreviewRegistry(t.Context(), r.ID, tw.PreviewRequest{Scope: &tw.Scope{}}); err != nil || p.Summary.TagsSelected != 12 {
 			t.Errorf("another scope: %+v, %v", p, err)
 		}
 		tags, err := c.RegistryTags(t.Context(), r.ID, e.Repositories[0], 10, "")

@@ -41,6 +41,9 @@ func (c doctorCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if err := connector.CheckEndpoints(c.Endpoint); err != nil {
+		return err
+	}
 	options := doctor.Options{
 		Client:    oci.Options{AllowLoopback: true, UserAgent: "tidewaiter/" + version},
 		Connector: connector.Options{Endpoints: c.Endpoint}, Version: version, Time: c.Time,

@@ -53,6 +53,9 @@ func (f draftFlags) open(ctx context.Context, s streams, client *oci.Client, add
 	if d.credential, err = f.credential(can, !d.secret.IsZero()); err != nil {
 		return nil, err
 	}
+	if err := connector.CheckEndpoints(f.Endpoint); err != nil {
+		return nil, err
+	}
 	options := connector.Options{Endpoints: f.Endpoint}
 	if d.credential == nil {
 		if options.Anonymous, err = oci.DockerConfig(""); err != nil {
