@@ -28,7 +28,8 @@ func discoveryRequests(ctx context.Context, l *lab) (table, error) {
 	t := table{
 		title: fmt.Sprintf("Requests to discover %s repositories of %s tags", count(countedRepositories), count(countedTags)),
 		about: "Each kind of registry in the emulator, which counts every request, those for logging in too. The second pass is made " +
-			"after ten tags have moved. Nothing is pulled.",
+			"right after ten tags have moved. Where the lists say digests it finds them; where not, known tags are asked for in turn, " +
+			"all within the day, `latest` and its like within the hour. Nothing is pulled.",
 		columns: []string{"kind", "tags listed by", "first pass", "second pass", "target for each", "first pass by type"},
 	}
 	for _, can := range connector.Kinds() {

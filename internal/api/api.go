@@ -45,6 +45,9 @@ func New(c Config) http.Handler {
 	s.lanes()
 	s.events()
 	s.eventAddresses()
+	s.registries()
+	s.previews()
+	s.credentials()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

@@ -51,6 +51,7 @@ type App struct {
 	host       string
 	behind     atomic.Bool // the fleet has other advisories than this process
 	puller     *event.Puller
+	budgets    *store.Budgets // nil on SQLite
 	closers    []func() error
 }
 
@@ -81,7 +82,8 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if err := errors.Join(a.checkKeys(ctx), a.agreeOnAdvisories(ctx)); err != nil {
 		return nil, err
 	}
-	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version, Transport: a.cfg.Transport})
+	client := oci.New(oci.Options{AllowLoopback: a.cfg.AllowLoopback, UserAgent: "tidewaiter/" + a.cfg.Version, Transport: a.cfg.Transport,
+		Budget: a.openBudget()})
 	a.onClose(func() error { client.Close(); return nil })
 	connections := connector.NewWithOptions(client, a.store, keyring, connector.Options{Endpoints: a.cfg.Endpoints})
 	if err := a.openEngine(ctx, client, connections, metrics); err != nil {
@@ -93,7 +95,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.control = control.New(control.Config{
 		Store: a.store, Jobs: a.queue, Lanes: lanesOf{a.queue, a.store}, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
-		VerifyPush: keys.VerifyPush, Queues: connections, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
+		Previewer: Previewer{connections, discover.KnownTime(a.store), a.cfg.Rotation}, VerifyPush: keys.VerifyPush, Queues: connections, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
 	a.openEvents(connections)
 	a.openCalendar()
@@ -161,7 +163,8 @@ func (a *App) openEngine(_ context.Context, client *oci.Client, connections *con
 	}
 	a.handleHarbor(pipeline)
 	discoverer := discover.New(discover.Config{
-		Store: a.store, Jobs: a.queue, TagJob: tagJob, Analyzer: analyzer.Version(), Parallel: 40, Now: time.Now, Log: a.cfg.Log,
+		Store: a.store, Jobs: a.queue, TagJob: tagJob, Analyzer: analyzer.Version(), Parallel: 40, Rotation: a.cfg.Rotation,
+		Now: time.Now, Log: a.cfg.Log,
 		Open: func(ctx context.Context, id string) (discover.Source, error) { return connections.OpenLive(ctx, id) },
 	})
 	a.queue.Handle(control.JobScan, discoverer.Work)
@@ -248,6 +251,9 @@ func (a *App) Run(ctx context.Context) error {
 	group.Go(func() error { a.followAdvisories(gctx); return nil })
 	if !a.cfg.WorkerOnly { // a worker may be where the clouds' queues cannot be reached
 		group.Go(func() error { a.puller.Run(gctx); return nil })
+	}
+	if a.budgets != nil {
+		group.Go(func() error { a.budgets.Run(gctx); return nil })
 	}
 	group.Go(func() error {
 		<-gctx.Done()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/connector"
+	"github.com/tidewaiter/tidewaiter/internal/discover"
+	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -40,6 +42,9 @@ type Config struct {
 	Announce       func(user, password string) // told a made-up password, once; may be nil
 	AdvisoryPeriod time.Duration               // between two looks for new advisories; 0 is six hours
 	AdvisoryLogin  Login                       // for the registry the advisories come from; anonymous when empty
+
+	Limits   oci.Limits        // of what is sent to one registry's host with one credential
+	Rotation discover.Rotation // of known tags, on registries whose lists do not say where they point
 
 	// Endpoints replaces the base URLs of vendors' APIs, as package connector documents; for private endpoints and tests.
 	Endpoints map[string]string

@@ -22,7 +22,7 @@ var rings = map[string]int{
 
 	"auth": 2, "connector": 2, "discover": 2, "event": 2, "queue": 2, "scan": 2,
 
-	"control": 3,
+	"control": 3, "doctor": 3,
 
 	"api": 4, "harbor": 4, "inbox": 4, "prisma": 4, "qualys": 4,
 

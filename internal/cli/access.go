@@ -45,24 +45,34 @@ func (f accessFlags) auth(s streams) (oci.Auth, error) {
 // endpoint makes the endpoint of a registry from the flags and, without a user name, the Docker configuration. An address
 // without a scheme means https, or http where pickScheme finds that.
 func (f accessFlags) endpoint(ctx context.Context, s streams, client *oci.Client, address string) (oci.Endpoint, error) {
-	base, err := tidewaiter.ParseRegistryURL(address)
+	e, err := f.endpointAt(address)
 	if err != nil {
-		return oci.Endpoint{}, err
-	}
-	e := oci.Endpoint{URL: base, TLS: tidewaiter.TLS{SkipVerify: f.Insecure}}
-	if f.CACert != "" {
-		pem, err := os.ReadFile(f.CACert)
-		if err != nil {
-			return e, err
-		}
-		if e.TLS.CACert = string(pem); strings.TrimSpace(e.TLS.CACert) == "" {
-			return e, tidewaiter.Invalid("ca-cert", "%s is empty", f.CACert).WithFix("it has to hold a certificate in PEM")
-		}
+		return e, err
 	}
 	if e.Auth, err = f.auth(s); err != nil || strings.Contains(address, "://") {
 		return e, err
 	}
 	return f.pickScheme(ctx, client, e)
+}
+
+// endpointAt is endpoint without anything to log in with.
+func (f accessFlags) endpointAt(address string) (oci.Endpoint, error) {
+	base, err := tidewaiter.ParseRegistryURL(address)
+	if err != nil {
+		return oci.Endpoint{}, err
+	}
+	e := oci.Endpoint{URL: base, TLS: tidewaiter.TLS{SkipVerify: f.Insecure}}
+	if f.CACert == "" {
+		return e, nil
+	}
+	pem, err := os.ReadFile(f.CACert)
+	if err != nil {
+		return e, err
+	}
+	if e.TLS.CACert = string(pem); strings.TrimSpace(e.TLS.CACert) == "" {
+		return e, tidewaiter.Invalid("ca-cert", "%s is empty", f.CACert).WithFix("it has to hold a certificate in PEM")
+	}
+	return e, nil
 }
 
 // pickScheme changes the endpoint to http where nothing speaks https and a registry answers over http: for hosts on this

@@ -35,8 +35,9 @@ type root struct {
 	WorkerKey  workerKeyCommand  `cmd:"" help:"Print the key workers need."`
 	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
 	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
-	Registry   registryCommand   `cmd:"" help:"Ask a registry whether it lets us in."`
+	Registry   registryCommand   `cmd:"" help:"Look at a registry before it is declared."`
 	Image      imageCommand      `cmd:"" help:"Look at the images a server knows."`
+	Doctor     doctorCommand     `cmd:"" help:"Find out what a registry is, what a credential may do there, and what is missing."`
 	Emulate    emulateCommand    `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
 	Events     eventsCommand     `cmd:"" help:"What registries told of, and where they are to send it."`
 	Demo       demoCommand       `cmd:"" help:"Run everything on this machine with sample images, offline."`

@@ -3,8 +3,11 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/app"
+	"github.com/tidewaiter/tidewaiter/internal/discover"
+	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
 )
 
@@ -25,6 +28,12 @@ type serverFlags struct {
 	AWSAccount string            `help:"The AWS account this installation runs in, which the roles of other accounts are to trust." name:"aws-account-id" placeholder:"ID"`
 	Endpoints  map[string]string `help:"Address to ask in place of a vendor's own, such as ecr=https://vpce-….amazonaws.com; repeat for more." name:"endpoint" placeholder:"NAME=URL"`
 
+	RegistryRequests int           `help:"Requests under way at once to one host with one credential." default:"8" placeholder:"N"`
+	RegistryRate     float64       `help:"Requests a second to one host with one credential, from this process; 0 is no limit." default:"50" placeholder:"N"`
+	RecheckWithin    time.Duration `help:"Ask again where each known tag points within this time, on registries whose lists do not say." default:"24h" placeholder:"24h"`
+	RecheckMutable   time.Duration `help:"The same for names that people move, as latest or 1.2." default:"1h" placeholder:"1h"`
+	RecheckAtMost    int           `help:"Known tags to ask for in one listing; 0 is no limit." default:"0" placeholder:"N"`
+
 	AdminUser     string       `help:"Name of the first user." default:"admin"`
 	AdminPassword secret.Value `help:"Password of the first user; made up and printed once when empty." env:"TIDEWAITER_ADMIN_PASSWORD" placeholder:"…"`
 	MasterKey     secret.Value `help:"Content of the key file, instead of master.key in the data folder." env:"TIDEWAITER_MASTER_KEY" placeholder:"…"`
@@ -34,9 +43,18 @@ func (f serverFlags) config(log *slog.Logger) app.Config {
 	return app.Config{
 		Listen: f.Listen, Data: f.Data, Database: f.Database, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.SelfSigned,
 		Workers: f.Workers, Labels: f.Label, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback, PlainHTTPAdvisories: f.PlainHTTP,
-		AWSAccount: f.AWSAccount, Endpoints: f.Endpoints,
+		AWSAccount: f.AWSAccount, Endpoints: f.Endpoints, Limits: f.limits(),
+		Rotation:  discover.Rotation{Within: f.RecheckWithin, Mutable: f.RecheckMutable, AtMost: f.RecheckAtMost},
 		AdminUser: f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
 	}
+}
+
+func (f serverFlags) limits() oci.Limits {
+	l := oci.Limits{Concurrent: f.RegistryRequests, PerSecond: f.RegistryRate, Burst: int(f.RegistryRate)}
+	if l.PerSecond <= 0 {
+		l.PerSecond = -1
+	}
+	return l
 }
 
 type serveCommand struct {

@@ -163,7 +163,7 @@ func (a *api) send(ctx context.Context, q request) (*http.Response, error) {
 		return nil, err
 	}
 	if a.login != nil {
-		if err := a.login(ctx, req); err != nil {
+		if err := a.login(oci.Asking(ctx, oci.RequestLogin), req); err != nil {
 			return nil, err
 		}
 	}

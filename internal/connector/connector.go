@@ -24,6 +24,10 @@ type Options struct {
 	// decides where credentials go.
 	Endpoints map[string]string
 
+	// Anonymous is what to log in to registries with where no credential is given; nil is nothing. The command line gives what
+	// docker login stored. Native APIs are asked without it.
+	Anonymous oci.Auth
+
 	// TokenFiles is the folder that rotating token files may be in; "" is /var/run/secrets.
 	TokenFiles string
 }

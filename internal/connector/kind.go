@@ -1,6 +1,9 @@
 package connector
 
 import (
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/oci"
@@ -70,6 +73,37 @@ type Field struct {
 	Secret   bool     `json:"secret,omitempty"`
 	Required bool     `json:"required,omitempty"`
 	Values   []string `json:"values,omitempty"` // when only these are allowed
+}
+
+// Form returns the first form whose required fields are given.
+func (c Capabilities) Form(given func(key string) bool) (CredentialForm, bool) {
+	for _, form := range c.Credentials {
+		if !slices.ContainsFunc(form.Fields, func(f Field) bool { return f.Required && !given(f.Key) }) {
+			return form, true
+		}
+	}
+	return CredentialForm{}, false
+}
+
+// FormsText says what the kind's credentials need, for a remedy: "give one of basic: username and secret; token: secret".
+func (c Capabilities) FormsText() string {
+	var forms []string
+	for _, form := range c.Credentials {
+		var fields []string
+		for _, f := range form.Fields {
+			if f.Required {
+				fields = append(fields, f.Key)
+			}
+		}
+		forms = append(forms, string(form.Kind)+": "+strings.Join(fields, " and "))
+	}
+	return "give one of " + strings.Join(forms, "; ")
+}
+
+// Matches reports whether a registry's address is one of the kind's own; false for kinds that can be anywhere.
+func (c Capabilities) Matches(address string) bool {
+	pattern, err := regexp.Compile(c.URLPattern)
+	return c.URLPattern != "" && err == nil && pattern.MatchString(address)
 }
 
 // kind is what the connector knows of one kind of registry.

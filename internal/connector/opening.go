@@ -110,6 +110,9 @@ func (o *opening) wrappedAPI(base string, own bool, wrap func(http.RoundTripper)
 
 // endpoint is where the distribution API is, with a way to log in; nil is anonymous.
 func (o *opening) endpoint(auth oci.Auth) oci.Endpoint {
+	if auth == nil {
+		auth = o.options.Anonymous
+	}
 	return oci.Endpoint{URL: o.registry.URL, Auth: auth}
 }
 

@@ -45,7 +45,20 @@ func newSource(registry *oci.Registry, conn *connection) *Source {
 func (s *Source) Host() string { return s.registry.Host() }
 
 // Ping asks whether the registry lets the credential in.
-func (s *Source) Ping(ctx context.Context) error { return s.registry.Ping(ctx) }
+func (s *Source) Ping(ctx context.Context) error {
+	return s.registry.Ping(oci.Asking(ctx, oci.RequestLogin))
+}
+
+// Registry returns the registry as the distribution API shows it.
+func (s *Source) Registry() *oci.Registry { return s.registry }
+
+// ListsBy says by what API the lists come, as this registry is declared and with this credential.
+func (s *Source) ListsBy() Listing {
+	if _, ok := s.lister.(distribution); ok {
+		return ListingDistribution
+	}
+	return ListingNative
+}
 
 // Repositories returns one page of the registry's repositories. cursor is "" for the first page and then what next was; it
 // can be stored and used by another process. next is "" only after the last page. A name may occur on several pages.
@@ -54,7 +67,7 @@ func (s *Source) Repositories(ctx context.Context, cursor string) (names []strin
 	if err != nil {
 		return nil, "", err
 	}
-	names, after, err := s.lister.repositories(ctx, at.text)
+	names, after, err := s.lister.repositories(oci.Asking(ctx, oci.RequestRepositories), at.text)
 	if err != nil {
 		return nil, "", oci.Prefix("list repositories", err)
 	}
@@ -79,7 +92,7 @@ func (s *Source) Tags(ctx context.Context, repository, cursor string) (tags []ti
 	if err := oci.CheckRepository(repository); err != nil {
 		return nil, "", err
 	}
-	tags, after, err := s.lister.tags(ctx, repository, at.text)
+	tags, after, err := s.lister.tags(oci.Asking(ctx, oci.RequestTags), repository, at.text)
 	if err != nil {
 		return nil, "", oci.Prefix("list tags of "+repository, err)
 	}
@@ -110,27 +123,27 @@ func (s *Source) tagNames(ctx context.Context, repository, cursor string) ([]str
 
 // Head asks what a tag or digest leads to.
 func (s *Source) Head(ctx context.Context, repository, reference string) (tidewaiter.Descriptor, error) {
-	return s.registry.Head(ctx, s.name(repository), reference)
+	return s.registry.Head(oci.Asking(ctx, oci.RequestDigest), s.name(repository), reference)
 }
 
 // Manifest reads what a tag or digest leads to.
 func (s *Source) Manifest(ctx context.Context, repository, reference string) (*tidewaiter.Manifest, []byte, error) {
-	return s.registry.Manifest(ctx, s.name(repository), reference)
+	return s.registry.Manifest(oci.Asking(ctx, oci.RequestManifest), s.name(repository), reference)
 }
 
 // Config reads an image's configuration.
 func (s *Source) Config(ctx context.Context, repository string, d tidewaiter.Descriptor) (*oci.Config, []byte, error) {
-	return s.registry.Config(ctx, s.name(repository), d)
+	return s.registry.Config(oci.Asking(ctx, oci.RequestConfig), s.name(repository), d)
 }
 
 // Blob opens a blob for reading.
 func (s *Source) Blob(ctx context.Context, repository string, d tidewaiter.Descriptor) (io.ReadCloser, error) {
-	return s.registry.Blob(ctx, s.name(repository), d)
+	return s.registry.Blob(oci.Asking(ctx, oci.RequestBlob), s.name(repository), d)
 }
 
 // Referrers lists what refers to a manifest.
 func (s *Source) Referrers(ctx context.Context, repository, digest string) ([]oci.Referrer, error) {
-	return s.registry.Referrers(ctx, s.name(repository), digest)
+	return s.registry.Referrers(oci.Asking(ctx, oci.RequestReferrers), s.name(repository), digest)
 }
 
 // usable reports whether a stranger's name can be one; what cannot be asked for is left out of a list.

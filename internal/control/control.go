@@ -23,6 +23,7 @@ type Inventory interface {
 	CountRegistries(ctx context.Context, f store.RegistryFilter) (int, error)
 	RegistryTotals(ctx context.Context, ids []string) (map[string]store.Totals, error)
 	RegistryRepositories(ctx context.Context, registryID string, f store.RepositoryFilter) ([]store.RegistryRepository, string, error)
+	RegistryTags(ctx context.Context, registryID, repository string, p store.Page) ([]tidewaiter.Tag, string, error)
 	Credential(ctx context.Context, id string) (*tidewaiter.Credential, error)
 	Credentials(ctx context.Context, f store.CredentialFilter) ([]*tidewaiter.Credential, string, error)
 	CredentialUsages(ctx context.Context, id string) ([]*tidewaiter.Registry, error)
@@ -92,6 +93,7 @@ type Config struct {
 	Lanes      Lanes
 	Keyring    *secret.Keyring
 	Prober     Prober
+	Previewer  Previewer
 	Advisories func() AdvisoryState
 	VerifyPush func(ctx context.Context, token, audience, email string) error // a token of Pub/Sub
 	Queues     QueueChecker
@@ -108,6 +110,7 @@ type Control struct {
 	lanes      Lanes
 	keyring    *secret.Keyring
 	prober     Prober
+	previewer  Previewer
 	advisories func() AdvisoryState
 	verifyPush func(ctx context.Context, token, audience, email string) error
 	queues     QueueChecker
@@ -120,7 +123,7 @@ type Control struct {
 // New returns a Control.
 func New(c Config) *Control {
 	out := &Control{
-		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober,
+		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober, previewer: c.Previewer,
 		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, now: c.Now, newID: c.NewID, log: c.Log,
 	}
 	out.deliveries.store = out.storeBatch

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tidewaiter/tidewaiter/internal/discover"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -182,6 +183,9 @@ func validateRegistry(r *tidewaiter.Registry) error {
 		return err
 	}
 	if err := tidewaiter.ValidateWantedLabels(r.Labels); err != nil {
+		return err
+	}
+	if err := discover.CheckSettings(r); err != nil {
 		return err
 	}
 	return validateCA(r.TLS.CACert)

@@ -28,12 +28,9 @@ func (c *Control) Validate(ctx context.Context, r *tidewaiter.Registry, login *L
 	if err := validateRegistry(&draft); err != nil {
 		return nil, err
 	}
-	if login == nil {
-		cred, plain, err := c.openCredential(ctx, draft.CredentialID)
-		if err != nil {
-			return nil, err
-		}
-		login = &Login{Credential: cred, Secret: plain}
+	login, err := c.login(ctx, &draft, login)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, ValidationTime)
 	defer cancel()

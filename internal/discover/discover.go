@@ -43,8 +43,9 @@ type Config struct {
 	Open  func(ctx context.Context, registryID string) (Source, error) // a declared registry, logged in
 	// TagJob makes the job that looks into a tag that is new or moved.
 	TagJob   func(scan *tidewaiter.Scan, repository string, tag store.RecordedTag) tidewaiter.Job
-	Analyzer string // the current one: what another has analysed is not known
-	Parallel int    // repositories listed at the same time
+	Analyzer string   // the current one: what another has analysed is not known
+	Parallel int      // repositories listed at the same time
+	Rotation Rotation // of known tags, unless the registry's settings say otherwise
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -70,6 +71,10 @@ func (d *Discoverer) Work(ctx context.Context, run tidewaiter.JobRun) error {
 		return err
 	}
 	l := &listing{Discoverer: d, scan: scan, registry: registry, source: source}
+	if l.rotation, err = d.Rotation.of(registry); err != nil {
+		return err
+	}
+	l.allowance = l.rotation.allowance()
 	if err := l.run(ctx); err != nil {
 		if tooLong(err) {
 			return d.Failed(ctx, run, err)
@@ -180,6 +185,9 @@ type listing struct {
 	scan     *tidewaiter.Scan
 	registry *tidewaiter.Registry
 	source   Source
+
+	rotation  Rotation
+	allowance *allowance // of known tags that may still be asked for
 
 	mu     sync.Mutex
 	failed []error // repositories that could not be listed

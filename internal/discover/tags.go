@@ -2,6 +2,7 @@ package discover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,8 +21,20 @@ func (l *listing) tags(ctx context.Context, r tidewaiter.Repository) error {
 	if err != nil {
 		return fmt.Errorf("tags of %s: %w", r.Name, err)
 	}
+	checks, err := l.keep(ctx, r, tags)
+	if err != nil {
+		return err
+	}
+	if err := l.decide(ctx, r, tags, checks); err != nil {
+		return errors.Join(err, l.saveChecks(ctx, r.ID, checks))
+	}
+	return nil
+}
+
+// decide lets the scope choose among the tags, learns what it needs for that, and stores the outcome.
+func (l *listing) decide(ctx context.Context, r tidewaiter.Repository, tags []tidewaiter.ListedTag, checks *checks) error {
 	if l.scan.Scope.NeedsTimes() {
-		if err := l.fillTimes(ctx, r.Name, tags); err != nil {
+		if _, err := l.times(checks).fill(ctx, l.scan.Scope, r.Name, tags, l.Now()); err != nil {
 			return fmt.Errorf("times of the tags of %s: %w", r.Name, err)
 		}
 	}
@@ -35,11 +48,14 @@ func (l *listing) tags(ctx context.Context, r tidewaiter.Repository) error {
 			excluded = append(excluded, store.ExcludedTag{Name: t.Name, Decision: decisions[i]})
 		}
 	}
-	if err := l.fillDigests(ctx, r.Name, selected); err != nil {
+	if err := l.fillDigests(ctx, r.Name, selected, checks); err != nil {
 		return err
 	}
 	return l.Store.Update(ctx, func(tx *store.Tx) error {
 		if err := l.recordTags(ctx, tx, r, selected); err != nil {
+			return err
+		}
+		if err := checks.record(ctx, tx, r.ID); err != nil {
 			return err
 		}
 		if err := tx.RecordRepositoryListed(ctx, l.registry.ID, l.scan.ID, r.ID, len(tags), len(selected), excluded, l.Now()); err != nil {
@@ -61,13 +77,19 @@ func (l *listing) named(repository string) bool {
 }
 
 func (l *listing) allTags(ctx context.Context, repository string) ([]tidewaiter.ListedTag, error) {
-	var all []tidewaiter.ListedTag
+	tags, _, err := readTags(ctx, l.source, repository, nil)
+	return tags, err
+}
+
+// readTags reads a repository's tags, each once, to their end or until stop, asked after each page, reports true; nil never
+// does. more says that there are others.
+func readTags(ctx context.Context, source Source, repository string, stop func() bool) (all []tidewaiter.ListedTag, more bool, err error) {
 	seen := map[string]bool{}
 	cursor := ""
 	for range maxPages {
-		page, next, err := l.source.Tags(ctx, repository, cursor)
+		page, next, err := source.Tags(ctx, repository, cursor)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, t := range page {
 			if !seen[t.Name] {
@@ -75,15 +97,17 @@ func (l *listing) allTags(ctx context.Context, repository string) ([]tidewaiter.
 				all = append(all, t)
 			}
 		}
-		if next == "" {
-			return all, nil
-		}
-		if next == cursor {
-			return nil, tidewaiter.Errorf(tidewaiter.ErrMalformed, "the registry's list of tags leads in a circle")
+		switch {
+		case next == "":
+			return all, false, nil
+		case next == cursor:
+			return nil, false, tidewaiter.Errorf(tidewaiter.ErrMalformed, "the registry's list of tags leads in a circle")
+		case stop != nil && stop():
+			return all, true, nil
 		}
 		cursor = next
 	}
-	return nil, tidewaiter.Errorf(tidewaiter.ErrTooLarge, "the list has more than %d pages", maxPages)
+	return nil, false, tidewaiter.Errorf(tidewaiter.ErrTooLarge, "the list has more than %d pages", maxPages)
 }
 
 // perRepository bounds the requests under way for one repository. The budget of the host bounds them all together.
@@ -91,93 +115,44 @@ const perRepository = 8
 
 // fillDigests asks for the digest of each tag whose listing did not say. A tag that vanished meanwhile keeps none: its own
 // job will find out.
-func (l *listing) fillDigests(ctx context.Context, repository string, tags []tidewaiter.ListedTag) error {
+func (l *listing) fillDigests(ctx context.Context, repository string, tags []tidewaiter.ListedTag, checks *checks) error {
 	return l.each(ctx, tags, func(ctx context.Context, t *tidewaiter.ListedTag) error {
 		if t.Digest != "" {
 			return nil
 		}
 		d, err := l.source.Head(ctx, repository, t.Name)
 		if tidewaiter.KindOf(err) == tidewaiter.ErrGone {
+			checks.lost(t.Name)
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("digest of %s:%s: %w", repository, t.Name, err)
 		}
 		t.Digest, t.MediaType = d.Digest, d.MediaType
+		checks.add(t.Name, t.Digest)
 		return nil
 	})
 }
 
-// fillTimes learns when each tag was last modified, where the listing did not say: from what is known of its digest, else
-// from the build time in its image's configuration. Tags the scope leaves out by name are not asked about.
-func (l *listing) fillTimes(ctx context.Context, repository string, tags []tidewaiter.ListedTag) error {
-	byName := l.scan.Scope
-	byName.Newest, byName.MaxAgeDays = 0, 0
-	decisions := byName.Tags(repository, tags, l.Now())
-	var unknown []*tidewaiter.ListedTag
-	for i := range tags {
-		if decisions[i].Included && tags[i].UpdatedAt.IsZero() {
-			unknown = append(unknown, &tags[i])
-		}
-	}
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(perRepository)
-	for _, t := range unknown {
-		group.Go(func() error {
-			at, err := l.created(gctx, repository, t)
-			if kind := tidewaiter.KindOf(err); kind == tidewaiter.ErrGone || kind == tidewaiter.ErrUnsupported || kind == tidewaiter.ErrMalformed {
-				return nil // unknown: it counts as oldest, and its own job says what is wrong with it
-			}
-			t.UpdatedAt = at
-			return err
-		})
-	}
-	return group.Wait()
+// times learns build times, and keeps them with the manifests.
+func (l *listing) times(checks *checks) times {
+	return times{source: l.source, known: KnownTime(l.Store), asked: checks.add, learnt: func(ctx context.Context, m *tidewaiter.Manifest) error {
+		return l.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutManifest(ctx, m) })
+	}}
 }
 
-// created returns the build time of a tag's image, and notes its digest on the way.
-func (l *listing) created(ctx context.Context, repository string, t *tidewaiter.ListedTag) (time.Time, error) {
-	if t.Digest == "" {
-		d, err := l.source.Head(ctx, repository, t.Name)
+// KnownTime looks up build times among the manifests of a store.
+func KnownTime(db *store.DB) func(context.Context, string) (time.Time, error) {
+	return func(ctx context.Context, digest string) (time.Time, error) {
+		m, err := db.Manifest(ctx, digest)
+		if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
+			return time.Time{}, nil
+		}
 		if err != nil {
 			return time.Time{}, err
 		}
-		t.Digest, t.MediaType = d.Digest, d.MediaType
+		return m.CreatedAt, nil
 	}
-	known, err := l.Store.Manifest(ctx, t.Digest)
-	if err == nil && !known.CreatedAt.IsZero() {
-		return known.CreatedAt, nil
-	}
-	if err != nil && tidewaiter.KindOf(err) != tidewaiter.ErrNotFound {
-		return time.Time{}, err
-	}
-	m, _, err := l.source.Manifest(ctx, repository, t.Digest)
-	if err != nil {
-		return time.Time{}, err
-	}
-	if m.CreatedAt, err = l.buildTime(ctx, repository, m); err != nil || m.CreatedAt.IsZero() {
-		return m.CreatedAt, err
-	}
-	return m.CreatedAt, l.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutManifest(ctx, m) })
-}
-
-// buildTime reads an image's configuration; of an index, that of the first image in it.
-func (l *listing) buildTime(ctx context.Context, repository string, m *tidewaiter.Manifest) (time.Time, error) {
-	if m.Kind == tidewaiter.ManifestIndex && len(m.Manifests) > 0 {
-		child, _, err := l.source.Manifest(ctx, repository, m.Manifests[0].Digest)
-		if err != nil {
-			return time.Time{}, err
-		}
-		m = child
-	}
-	if m.Kind != tidewaiter.ManifestImage {
-		return time.Time{}, nil
-	}
-	c, _, err := l.source.Config(ctx, repository, m.Config)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return c.CreatedAt, nil
 }
 
 func (l *listing) each(ctx context.Context, tags []tidewaiter.ListedTag, f func(context.Context, *tidewaiter.ListedTag) error) error {
@@ -197,6 +172,10 @@ func (l *listing) recordTags(ctx context.Context, tx *store.Tx, r tidewaiter.Rep
 	if err != nil {
 		return err
 	}
+	unchecked := map[string]bool{}
+	for _, t := range selected {
+		unchecked[t.Name] = t.Unchecked
+	}
 	var jobs []tidewaiter.Job
 	var open []int64
 	counts := store.ScanCounts{TagsSelected: len(recorded)}
@@ -211,6 +190,9 @@ func (l *listing) recordTags(ctx context.Context, tx *store.Tx, r tidewaiter.Rep
 		counts.ImagesTotal++
 		if t.Known && !l.scan.Force && usualPlatform(l.scan.Scope.Platforms) {
 			continue
+		}
+		if unchecked[t.Name] {
+			t.Digest = "" // its job asks where it points
 		}
 		open = append(open, t.TagID)
 		jobs = append(jobs, l.TagJob(l.scan, r.Name, t))
@@ -256,6 +238,11 @@ func (l *listing) target(ctx context.Context) error {
 			return err
 		}
 		r := tidewaiter.Repository{ID: ids[t.Repository], Host: l.registry.Host(), Name: t.Repository}
+		if t.Tag != "" {
+			if err := tx.RecordTagChecks(ctx, r.ID, []store.TagCheck{{Name: t.Tag, Digest: d.Digest, At: l.Now()}}); err != nil {
+				return err
+			}
+		}
 		if err := l.recordTags(ctx, tx, r, listed); err != nil {
 			return err
 		}

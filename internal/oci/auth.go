@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -33,6 +34,9 @@ type authorizer struct {
 	server server // for bearer
 	cache  tokenCache
 	wider  map[string]string // scopes a challenge asked for, by the scope we had asked for
+
+	life     time.Duration // of the last token fetched
+	lifeFrom string        // who gave it
 }
 
 const (
@@ -75,7 +79,7 @@ func newAuthorizer(base *url.URL, e Endpoint, rt http.RoundTripper, o *Options) 
 
 // credential asks for the credential.
 func (a *authorizer) credential(ctx context.Context) (Credential, error) {
-	c, err := a.source(ctx, a.host)
+	c, err := a.source(Asking(ctx, RequestLogin), a.host)
 	if err != nil && tidewaiter.KindOf(err) == tidewaiter.ErrBug {
 		err = tidewaiter.Errorf(tidewaiter.ErrAuth, "no credential for %s: %w", a.host, err)
 	}
@@ -179,7 +183,7 @@ func (a *authorizer) learn(ctx context.Context) error {
 	if scheme, _ := a.learnt(); scheme != "" {
 		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.registry.JoinPath("v2/").String(), nil)
+	req, err := http.NewRequestWithContext(Asking(ctx, RequestLogin), http.MethodGet, a.registry.JoinPath("v2/").String(), nil)
 	if err != nil {
 		return tidewaiter.Invalid("url", "not a valid registry address")
 	}

@@ -3,6 +3,8 @@ package oci
 import (
 	"cmp"
 	"context"
+	"errors"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,12 +30,22 @@ type Limits struct {
 	Burst      int     // default 50
 }
 
-// Budget shares out requests by (host, credential) for the whole process. It learns from what registries answer: after a
+// Shared keeps budgets together with other processes. It is safe for concurrent use.
+type Shared interface {
+	// Take takes one of so many places for a host and credential, that all processes have together. Without give none is to
+	// be had now: because of a pause that lasts for as long as paused, or else because all are taken.
+	Take(ctx context.Context, host, credential string, places int) (give func(), paused time.Duration, err error)
+	// Pause lets nobody ask a host with a credential for some time; a longer pause stays.
+	Pause(ctx context.Context, host, credential string, d time.Duration) error
+}
+
+// Budget shares out requests by (host, credential) for the whole process, and with Share for several. It learns from what registries answer: after a
 // 429 or a 503 that says when to come back, nobody sends to that host with that credential before that time. It is safe
 // for concurrent use.
 type Budget struct {
 	limits Limits
 	now    func() time.Time
+	shared Shared // nil keeps to this process
 
 	mu    sync.Mutex
 	lanes map[laneKey]*lane
@@ -62,6 +74,10 @@ func NewBudget(l Limits, now func() time.Time) *Budget {
 	l.Burst = max(cmp.Or(l.Burst, 50), 1)
 	return &Budget{limits: l, now: now, lanes: map[laneKey]*lane{}}
 }
+
+// Share has the places and pauses shared with other processes from now on; call it before the Budget is used. The rate stays
+// that of each process. Where the other side of s cannot be reached, nothing is sent.
+func (b *Budget) Share(s Shared) { b.shared = s }
 
 // LaneStatus is what is known of one (host, credential).
 type LaneStatus struct {
@@ -128,8 +144,21 @@ func (b *Budget) acquire(ctx context.Context, key laneKey, patience time.Duratio
 	}
 	for {
 		delay, on, ready := b.turn(l)
-		if ready {
+		if ready && b.shared == nil {
 			return release, w, nil
+		}
+		if ready {
+			start := b.now()
+			give, err := b.share(ctx, key, l)
+			w.add(b.now().Sub(start), "a place that is shared with other processes")
+			if err != nil {
+				release()
+				return nil, w, err
+			}
+			if give != nil {
+				return func() { give(); release() }, w, nil
+			}
+			continue // there is a pause now
 		}
 		if delay > patience {
 			release()
@@ -174,16 +203,65 @@ func takePlace(ctx context.Context, places chan struct{}, host string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-t.C:
-		e := tidewaiter.Errorf(tidewaiter.ErrLimit, "all places for requests to %s were taken for %s", host, placeWait)
-		e.RetryAfter = 30 * time.Second
-		return e
+		return noPlace(host)
 	}
+}
+
+func noPlace(host string) error {
+	e := tidewaiter.Errorf(tidewaiter.ErrLimit, "all places for requests to %s were taken for %s", host, placeWait)
+	e.RetryAfter = 30 * time.Second
+	return e
 }
 
 func pausedError(host string, d time.Duration) error {
 	e := tidewaiter.Errorf(tidewaiter.ErrLimit, "%s asked for a pause of %s", host, d.Round(time.Second))
 	e.RetryAfter = d
 	return e
+}
+
+// share takes a place among all processes. give is nil when there is a pause instead, which the lane knows of then.
+func (b *Budget) share(ctx context.Context, key laneKey, l *lane) (give func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, placeWait, errNoPlace)
+	defer cancel()
+	for wait := sharedPoll; ; wait = min(wait*2, maxSharedPoll) {
+		give, paused, err := b.shared.Take(ctx, key.host, key.credential, b.limits.Concurrent)
+		switch {
+		case errors.Is(context.Cause(ctx), errNoPlace):
+			if give != nil {
+				give()
+			}
+			return nil, noPlace(key.host)
+		case err != nil:
+			return nil, err
+		case give != nil && b.paused(l):
+			give() // somebody here was told to wait in the meantime
+			return nil, nil
+		case give != nil:
+			return give, nil
+		case paused > 0:
+			b.mu.Lock()
+			l.pause(b.now(), paused)
+			b.mu.Unlock()
+			return nil, nil
+		}
+		if err := sleep(ctx, wait/2+rand.N(wait)); err != nil && !errors.Is(err, errNoPlace) { //nolint:gosec // spreads the asking, hides nothing
+			return nil, err
+		}
+	}
+}
+
+// Asking for a shared place again: after this, and twice as long each time up to the most.
+const (
+	sharedPoll    = 10 * time.Millisecond
+	maxSharedPoll = 200 * time.Millisecond
+)
+
+var errNoPlace = errors.New("no place came free")
+
+func (b *Budget) paused(l *lane) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return l.until.After(b.now())
 }
 
 // enter returns the lane of key and counts the caller in.
@@ -216,38 +294,56 @@ func (b *Budget) forget() {
 	}
 }
 
-// observe learns from an answer.
-func (b *Budget) observe(key laneKey, status int, h http.Header) {
+// observe learns from an answer, and tells other processes of a pause.
+func (b *Budget) observe(ctx context.Context, key laneKey, status int, h http.Header) error {
+	d := b.learn(key, status, h)
+	if d <= 0 || b.shared == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
+	defer cancel()
+	return b.shared.Pause(ctx, key.host, key.credential, d)
+}
+
+// tellTime bounds telling other processes of a pause.
+const tellTime = 5 * time.Second
+
+// learn returns the pause an answer asks for, 0 for none.
+func (b *Budget) learn(key laneKey, status int, h http.Header) time.Duration {
 	now := b.now()
-	limit, left, reset := rateHeaders(h, now)
+	r := rateHeaders(h, now)
 	after, named := retryAfter(h, now)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l, ok := b.lanes[key]
 	if !ok {
-		return
+		return 0
 	}
-	if limit >= 0 {
-		l.limit = limit
+	if r.limit >= 0 {
+		l.limit = r.limit
 	}
-	if left >= 0 {
-		l.left = left
+	if r.left >= 0 {
+		l.left = r.left
 	}
+	var d time.Duration
 	switch {
 	case status == http.StatusTooManyRequests:
 		l.refused++
-		if !named {
-			after = max(reset, min(firstHold<<min(l.refused-1, 10), maxHold))
+		if d = after; !named {
+			d = max(r.wait(l.limit), min(firstHold<<min(l.refused-1, 10), maxHold))
 		}
-		l.pause(now, after)
 	case status == http.StatusServiceUnavailable && named:
-		l.pause(now, after)
+		d = after
 	case status < 400:
 		l.refused = 0
-		if left == 0 && reset > 0 {
-			l.pause(now, reset)
+		if r.left == 0 {
+			d = r.reset
 		}
 	}
+	if d > 0 {
+		l.pause(now, d)
+	}
+	return d
 }
 
 // pause never shortens a pause: the longest one asked for holds.

@@ -43,6 +43,10 @@ type Options struct {
 	// Backoff is the wait before the first retry of a transient failure, doubled each time; 0 is 250 ms.
 	Backoff time.Duration
 
+	// Observe, when set, is shown every answer before its body is read; it must neither change it nor keep its request, whose
+	// headers hold credentials.
+	Observe func(*http.Response)
+
 	// Now and Jitter (in [0,1)) are replaced in tests; nil means the real ones.
 	Now    func() time.Time
 	Jitter func() float64

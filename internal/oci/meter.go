@@ -62,7 +62,15 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.budget.observe(key, resp.StatusCode, resp.Header)
+	if spent(resp) {
+		resp.StatusCode = http.StatusTooManyRequests
+	}
+	if m.opts.Observe != nil {
+		m.opts.Observe(resp)
+	}
+	if err := m.budget.observe(req.Context(), key, resp.StatusCode, resp.Header); err != nil {
+		m.trace.add(TraceEntry{At: m.opts.Now(), Error: plainText(err.Error())})
+	}
 	return resp, nil
 }
 
@@ -75,6 +83,7 @@ func (m *meter) send(req *http.Request, entry *TraceEntry, release func()) (*htt
 	}
 	timer := time.AfterFunc(wait, func() { cancel(errStalled) })
 	start := m.opts.Now()
+	m.trace.count(askedFor(ctx))
 	resp, err := m.next.RoundTrip(req.WithContext(ctx))
 	timer.Stop()
 	if err != nil {

@@ -109,8 +109,8 @@ func (r *refusal) err(what string, anonymous bool, now time.Time) error {
 	case r.status == http.StatusTooManyRequests:
 		e := newError(tidewaiter.ErrLimit, "asks for fewer requests")
 		e.RetryAfter, _ = retryAfter(r.header, now)
-		if _, _, reset := rateHeaders(r.header, now); e.RetryAfter == 0 {
-			e.RetryAfter = reset
+		if e.RetryAfter == 0 {
+			e.RetryAfter = rateHeaders(r.header, now).wait(-1)
 		}
 		return e
 	case r.status == http.StatusServiceUnavailable && r.header.Get("Retry-After") != "":

@@ -93,7 +93,7 @@ func (a *authorizer) fetchToken(ctx context.Context, cred Credential, srv server
 			return "", 0, err
 		}
 	}
-	req, err := a.tokenRequest(ctx, cred, srv, scope)
+	req, err := a.tokenRequest(Asking(ctx, RequestLogin), cred, srv, scope)
 	if err != nil {
 		return "", 0, tidewaiter.Errorf(tidewaiter.ErrUnsupported, "the registry names a token server that cannot be used: %s", plainText(srv.realm.Host))
 	}
@@ -109,7 +109,13 @@ func (a *authorizer) fetchToken(ctx context.Context, cred Credential, srv server
 	if err != nil {
 		return "", 0, fmt.Errorf("fetch a token: %w", netError(err, srv.realm.Host))
 	}
-	return parseToken(body, srv.realm.Host)
+	token, life, err := parseToken(body, srv.realm.Host)
+	if err == nil {
+		a.mu.Lock()
+		a.life, a.lifeFrom = life, srv.realm.Host
+		a.mu.Unlock()
+	}
+	return token, life, err
 }
 
 func (a *authorizer) tokenRequest(ctx context.Context, cred Credential, srv server, scope string) (*http.Request, error) {

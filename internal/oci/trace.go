@@ -17,6 +17,7 @@ type Trace struct {
 	next    int
 	max     int
 	dropped int
+	sent    map[RequestKind]int
 }
 
 // TraceEntry is one request on the wire.

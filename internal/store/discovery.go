@@ -25,7 +25,8 @@ type RecordedTag struct {
 	Name   string
 	Digest string // as stored: the listing's, or the one known before when the listing does not say
 	// Known reports that the listing's digest is the one whose images are shown and judged by the current analyzer, or
-	// that it is known to lead to no image whatever the platform: there is nothing to do. It is never true for a tag the listing gives no digest of.
+	// that it is known to lead to no image whatever the platform: there is nothing to do. It is never true for a tag the
+	// listing gives no digest of, unless it is an unchecked one: that is known when what is stored is.
 	Known bool
 	Moved bool // it pointed somewhere else before
 	Again bool // this scan has recorded it before, so it has been counted
@@ -107,6 +108,9 @@ func (tx *Tx) recordTags(ctx context.Context, in RecordTags, repo repositoryRow,
 	)
 	for i, name := range names {
 		t, old := listed[name], known[name]
+		if t.Unchecked && old.Digest != "" {
+			t.Digest = "" // somebody may have learnt better since
+		}
 		row := tagRow{
 			RepositoryID: repo.ID, Name: name, Reference: repo.Host + "/" + repo.Name + ":" + name, Digest: t.Digest,
 			UpdatedAt: micros(t.UpdatedAt), FirstSeen: now, LastSeen: now,
@@ -167,7 +171,7 @@ func (tx *Tx) tagsInScope(ctx context.Context, in RecordTags, repo repositoryRow
 		mended []int64
 	)
 	for i, s := range stored {
-		known := s.Known && listed[s.Name].Digest != ""
+		known := s.Known && (listed[s.Name].Digest != "" || listed[s.Name].Unchecked)
 		if known && s.Failed {
 			mended = append(mended, s.ID)
 		}

@@ -13,19 +13,23 @@ type tagOfRepositoryRow struct {
 	tagRow         `bun:",extend"`
 	Host           string
 	RepositoryName string
+	CheckedAt      int64
 }
+
+// checkedAt is when the registry last said where a tag points: when it was asked for it alone, else by its last listing.
+const checkedAt = "coalesce((select c.checked_at from tag_checks c where c.repository_id = t.repository_id and c.name = t.name), t.last_seen) as checked_at"
 
 func (row *tagOfRepositoryRow) tag() tidewaiter.Tag {
 	return tidewaiter.Tag{
 		ID: row.ID, Repository: tidewaiter.Repository{ID: row.RepositoryID, Host: row.Host, Name: row.RepositoryName},
 		Name: row.Name, Digest: row.Digest, UpdatedAt: timeOf(row.UpdatedAt), FirstSeen: timeOf(row.FirstSeen),
-		LastSeen: timeOf(row.LastSeen), ChangedAt: timeOf(row.ChangedAt), GoneAt: timeOf(row.GoneAt),
+		LastSeen: timeOf(row.LastSeen), ChangedAt: timeOf(row.ChangedAt), CheckedAt: timeOf(row.CheckedAt), GoneAt: timeOf(row.GoneAt),
 		ErrorKind: tidewaiter.ErrorKind(row.ErrorKind), Error: row.Error, ErrorAt: timeOf(row.ErrorAt),
 	}
 }
 
 func (r *Reader) tags(ctx context.Context, where string, args ...any) ([]tidewaiter.Tag, error) {
-	found, err := rows[tagOfRepositoryRow](ctx, r, `select t.*, p.host, p.name as repository_name
+	found, err := rows[tagOfRepositoryRow](ctx, r, `select t.*, p.host, p.name as repository_name, `+checkedAt+`
 		from tags t join repositories p on p.id = t.repository_id where `+where+" order by t.id", args...)
 	out := make([]tidewaiter.Tag, len(found))
 	for i := range found {
@@ -114,7 +118,7 @@ func (r *Reader) tagsOfImages(ctx context.Context, imageIDs []int64, gone bool) 
 	}
 	out := make(map[int64][]tidewaiter.Tag, len(imageIDs))
 	err := inChunks(distinct(imageIDs), func(part []int64) error {
-		found, err := rows[row](ctx, r, `select t.*, p.host, p.name as repository_name, ti.image_id from tag_images ti
+		found, err := rows[row](ctx, r, `select t.*, p.host, p.name as repository_name, ti.image_id, `+checkedAt+` from tag_images ti
 			join tags t on t.id = ti.tag_id join repositories p on p.id = t.repository_id
 			where ti.image_id in (?)`+there+" order by t.reference", bun.List(part))
 		for i := range found {

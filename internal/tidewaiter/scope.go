@@ -137,6 +137,9 @@ type ListedTag struct {
 	UpdatedAt time.Time
 	MediaType string
 	Size      int64
+	// Unchecked says that the listing did not tell where the tag points and that it was not asked for it this time: Digest is
+	// what was known before, and counts for less than what anybody has learnt since.
+	Unchecked bool
 }
 
 // Tags decides on the tags of one repository. It wants all of them at once when the scope asks for the newest; the

@@ -19,6 +19,7 @@ type Tag struct {
 	FirstSeen  time.Time
 	LastSeen   time.Time
 	ChangedAt  time.Time // when we saw it point somewhere else
+	CheckedAt  time.Time // when the registry last said where it points
 	GoneAt     time.Time // when a complete listing no longer showed it; zero while it is there
 
 	// The last attempt to scan it, when that failed; the previous result stays beside it.
