@@ -93,7 +93,7 @@ func (s *Emulated) SurvivesExpiry(t *testing.T) {
 		if _, _, err := source.Repositories(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
-		pull(t, source, s.Repositories[0])
+		PullsFrom(t, source, s.Repositories[0])
 		s.Clock.Advance(time.Minute)
 		s.Emulator.ExpireTokens()
 	}
