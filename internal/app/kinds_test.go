@@ -88,7 +88,7 @@ func removesNothing(t *testing.T, s *server, e *connectortest.Emulated, r *tidew
 				t.Errorf("%+v: an incomplete listing ended as %s %q", fault, scan.State, scan.Error)
 			}
 			if fault.After > 20 || t.Failed() {
-				t.Fatal("the listing has no end")
+				t.Fatalf("%+v: the listing has no end: %+v", fault, scan)
 			}
 		}
 		if fault.After == 0 {

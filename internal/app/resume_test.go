@@ -34,15 +34,7 @@ func TestListingGoesOnAfterACrash(t *testing.T) {
 			p.kill()
 			p = spawn(t, c)
 		}
-		var now struct{ Discovery struct{ Total, Scanned int } }
-		eventually(t, "all is listed", func() bool {
-			var list []struct{ Discovery struct{ Total, Scanned int } }
-			p.read(t, "/api/v1/registry/progress", &list)
-			if len(list) == 1 {
-				now = list[0]
-			}
-			return now.Discovery.Scanned == repositories
-		})
+		eventually(t, "all is listed", func() bool { return p.listed(t) == repositories })
 		if n := asked(); n > repositories+2*inFlight {
 			t.Errorf("%d lists of tags asked for, of %d repositories", n, repositories)
 		}
@@ -50,4 +42,15 @@ func TestListingGoesOnAfterACrash(t *testing.T) {
 			t.Errorf("the list of repositories was asked for %d times", n)
 		}
 	})
+}
+
+// listed is how many repositories of the only registry are listed.
+func (p *process) listed(t *testing.T) int {
+	t.Helper()
+	var now []struct{ Discovery struct{ Scanned int } }
+	p.read(t, "/api/v1/registry/progress", &now)
+	if len(now) != 1 {
+		return 0
+	}
+	return now[0].Discovery.Scanned
 }
