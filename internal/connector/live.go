@@ -95,11 +95,11 @@ func (l *Live) Blob(ctx context.Context, repository string, d tidewaiter.Descrip
 }
 
 // What a registry is asked for. The two may take logins of their own.
-type purpose bool
+type purpose int
 
 const (
-	listing purpose = false
-	pulling purpose = true
+	listing purpose = iota
+	pulling
 )
 
 // ask asks with the credential at hand and, when that is refused and another is stored meanwhile, with that one.
@@ -108,7 +108,7 @@ func (l *Live) ask(ctx context.Context, what purpose, f func(*Source) error) err
 	s := l.source
 	l.mu.Unlock()
 	for again := range 2 {
-		err := s.believed()
+		err := s.believed(what)
 		if err == nil {
 			err = f(s)
 		}
@@ -137,7 +137,7 @@ func (l *Live) ask(ctx context.Context, what purpose, f func(*Source) error) err
 type refusals struct {
 	now       func() time.Time
 	anonymous bool // there is no credential that could be replaced
-	believed  atomic.Pointer[refusal]
+	believed  [2]atomic.Pointer[refusal] // by purpose
 	pulled    atomic.Bool // noted that something was pulled
 }
 
@@ -149,8 +149,8 @@ type refusal struct {
 }
 
 // believed returns what the credential has been refused with a moment ago; nil when it may be tried.
-func (s *Source) believed() error {
-	r := s.refusals.believed.Load()
+func (s *Source) believed(what purpose) error {
+	r := s.refusals.believed[what].Load()
 	if r == nil {
 		return nil
 	}
@@ -177,15 +177,18 @@ func (s *Source) refusal(ctx context.Context, err error, what purpose) error {
 		return err
 	}
 	hold := firstHold
-	if before := s.refusals.believed.Load(); before != nil && before.until.After(s.refusals.now()) {
-		return s.believed() // somebody else found out meanwhile
+	if before := s.refusals.believed[what].Load(); before != nil && before.until.After(s.refusals.now()) {
+		return s.believed(what) // somebody else found out meanwhile
 	} else if before != nil {
 		hold = min(2*before.hold, maxHold)
 	}
 	known := &tidewaiter.Error{Kind: tidewaiter.ErrAuth, Msg: e.Msg, Fix: e.Fix, Err: e, RetryAfter: hold}
-	s.refusals.believed.Store(&refusal{known, s.refusals.now().Add(hold), hold})
+	s.refusals.believed[what].Store(&refusal{known, s.refusals.now().Add(hold), hold})
 	return known
 }
+
+// maxServed bounds how many registries are remembered to have given out something.
+const maxServed = 100_000
 
 // pulled notes that something was pulled from a registry, whatever credential it has later.
 func (c *Connector) pulled(s *Source, registryID string) {
@@ -194,7 +197,7 @@ func (c *Connector) pulled(s *Source, registryID string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.served) >= maxOpen {
+	if len(c.served) >= maxServed {
 		clear(c.served)
 	}
 	c.served[registryID] = true
