@@ -136,9 +136,9 @@ func (l *Live) ask(ctx context.Context, what purpose, f func(*Source) error) err
 // refusals is what is known of a credential that a registry refuses.
 type refusals struct {
 	now       func() time.Time
-	anonymous bool // there is no credential that could be replaced
+	anonymous bool                       // there is no credential that could be replaced
 	believed  [2]atomic.Pointer[refusal] // by purpose
-	pulled    atomic.Bool // noted that something was pulled
+	pulled    atomic.Bool                // noted that something was pulled
 }
 
 // refusal is believed for a while.
