@@ -22,7 +22,8 @@ type lab struct {
 	full       bool
 	dir        string // for everything; removed at the end
 	self       string // this program
-	trivyscan  string // full Trivy as a program
+	bin        string // where programs are built
+	trivyscan  string // full Trivy as a program; "" until it is needed
 	advisories string // directory with the samples' trivy.db
 	registry   *registry
 	pusher     *samples.Pusher
@@ -36,17 +37,13 @@ func newLab(ctx context.Context, full bool) (l *lab, err error) {
 			err = errors.Join(err, l.close())
 		}
 	}()
-	bin, err := filepath.Abs("bin")
-	if err != nil {
+	if l.bin, err = filepath.Abs("bin"); err != nil {
 		return l, err
 	}
 	if l.self, err = os.Executable(); err != nil {
 		return l, err
 	}
-	if l.trivyscan, err = buildTrivyscan(ctx, bin); err != nil {
-		return l, err
-	}
-	if l.dir, err = os.MkdirTemp(bin, "bench-"); err != nil { // on disk: a file system in memory would hide what is written
+	if l.dir, err = os.MkdirTemp(l.bin, "bench-"); err != nil { // on disk: a file system in memory would hide what is written
 		return l, err
 	}
 	l.advisories = filepath.Join(l.dir, "advisories")
@@ -56,7 +53,7 @@ func newLab(ctx context.Context, full bool) (l *lab, err error) {
 	if err := samples.WriteAdvisories(l.advisories, samples.AdvisoryOptions{}); err != nil {
 		return l, err
 	}
-	if l.registry, err = startRegistry(ctx, filepath.Join(bin, "registry"), filepath.Join(l.dir, "registry")); err != nil {
+	if l.registry, err = startRegistry(ctx, filepath.Join(l.bin, "registry"), filepath.Join(l.dir, "registry")); err != nil {
 		return l, err
 	}
 	if l.pusher, err = samples.NewPusher(l.registry.url, samples.Options{}); err != nil {
@@ -110,6 +107,11 @@ func (l *lab) ours(ctx context.Context, args ...string) (s scanned, err error) {
 }
 
 func (l *lab) theirs(ctx context.Context, args ...string) (s scanned, err error) {
+	if l.trivyscan == "" {
+		if l.trivyscan, err = buildTrivyscan(ctx, l.bin); err != nil {
+			return s, err
+		}
+	}
 	return s, l.run(ctx, &s, l.trivyscan, append([]string{"-advisories", l.advisories}, args...)...)
 }
 

@@ -31,6 +31,7 @@ func measures() []measure {
 	return []measure{
 		{"first", firstScan}, {"shared", sharedLayers}, {"memory", peakMemory}, {"rematch", rematch},
 		{"specifications", specifications}, {"requests", discoveryRequests}, {"waiting", interactiveStart},
+		{"million", millionTagsDiscovered},
 	}
 }
 
@@ -65,7 +66,7 @@ func run() error {
 
 func bench(ctx context.Context) (err error) {
 	write := flag.String("write", "", "write the results to `FILE` as Markdown")
-	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications, requests, waiting")
+	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications, requests, waiting, million")
 	full := flag.Bool("full", false, "also what takes minutes: an image of 6 GB")
 	flag.Parse()
 	l, err := newLab(ctx, *full)

@@ -11,11 +11,12 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"strings"
 	"time"
 )
 
 // newCertificate makes an authority and a certificate of it for the loopback addresses, localhost and the names below it,
-// and a further name unless that is "".
+// and, unless that is "", a further name with those beside it.
 func newCertificate(now time.Time, name string) (tls.Certificate, []byte, error) {
 	var none tls.Certificate
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -42,8 +43,8 @@ func newCertificate(now time.Time, name string) (tls.Certificate, []byte, error)
 		DNSNames:    []string{"localhost", "*.localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
-	if name != "" {
-		leaf.DNSNames = append(leaf.DNSNames, name)
+	if _, domain, ok := strings.Cut(name, "."); ok {
+		leaf.DNSNames = append(leaf.DNSNames, name, "*."+domain)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, authority, &key.PublicKey, authorityKey)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,7 @@ const hubService = "registry.docker.io"
 // dockerHub is Docker Hub: the Hub API and the token service on one address, the registry on another. Docker: "Docker Hub
 // API reference".
 func (e *Emulator) dockerHub() surface {
-	registry := e.distribution(gate{realm: func(*http.Request) string { return e.API + "/token" }, service: hubService})
+	registry := e.distribution(gate{realm: func(*http.Request) string { return e.tokenHost() + "/token" }, service: hubService})
 	registry.noCatalog, registry.ignoreN = true, true
 	api := http.NewServeMux()
 	api.HandleFunc("POST /v2/auth/token", e.hubLogin("identifier", "secret", "access_token"))
@@ -22,6 +23,14 @@ func (e *Emulator) dockerHub() surface {
 	api.HandleFunc("GET /v2/namespaces/{namespace}/repositories/{repository}/tags/{tag}", e.hubOnly(e.hubTag))
 	api.Handle("/token", tokenService{e: e, service: hubService, check: e.basicLogin, life: 5 * time.Minute, realm: "Docker Hub"})
 	return surface{registry: registry, api: api, endpoints: map[string]string{"hub": e.API, "hub-auth": e.API, "registry": e.URL}}
+}
+
+// tokenHost is where the token service is: on the API's address, or, for a registry with a name, beside it.
+func (e *Emulator) tokenHost() string {
+	if _, domain, ok := strings.Cut(e.o.Name, "."); ok {
+		return "https://auth." + domain
+	}
+	return e.API
 }
 
 func (e *Emulator) hubLogin(user, secret, token string) http.HandlerFunc {

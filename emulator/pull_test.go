@@ -127,6 +127,38 @@ func TestTokensAreForOneRepository(t *testing.T) {
 	}
 }
 
+// TestPullTokensOpenNothingElse has each kind's token service give a token for one repository.
+func TestPullTokensOpenNothingElse(t *testing.T) {
+	tokens := 0
+	for name, k := range kinds() {
+		if name == emulator.OpenShift {
+			continue // its login is a bearer token itself, and good for everything
+		}
+		e := start(t, emulator.Options{Kind: name})
+		user, password := k.docker(t, e)
+		names := e.Repositories()
+		c, status := registryToken(t, e, e.URL+"/v2/"+names[1]+"/tags/list", user, password)
+		if status != http.StatusOK || !strings.HasPrefix(c.header.Get("Authorization"), "Bearer ") {
+			continue // it takes passwords alone
+		}
+		tokens++
+		for path, want := range map[string]int{"/tags/list": 200, "/manifests/latest": 200} {
+			if a := c.get(e.URL + "/v2/" + names[1] + path); a.status != want {
+				t.Errorf("%s: %s of its own repository: status %d", name, path, a.status)
+			}
+			if a := c.get(e.URL + "/v2/" + names[2] + path); a.status != http.StatusUnauthorized {
+				t.Errorf("%s: %s of another repository: status %d", name, path, a.status)
+			}
+		}
+		if a := c.get(e.URL + "/v2/" + names[2] + "/blobs/" + e.Digest(names[2], "latest")); a.status != http.StatusUnauthorized {
+			t.Errorf("%s: a blob of another repository: status %d", name, a.status)
+		}
+	}
+	if tokens < 8 {
+		t.Errorf("only %d kinds gave a token", tokens)
+	}
+}
+
 func TestEqualSeedsMakeEqualContent(t *testing.T) {
 	digest := func(seed uint64) string {
 		e := start(t, emulator.Options{Kind: emulator.Harbor, Seed: seed})

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/emulator"
@@ -55,6 +56,43 @@ func TestEveryKindIsJudged(t *testing.T) {
 			if scan := s.rescan(t, r); scan.State != tidewaiter.ScanCompleted || scan.ImagesFailed != 0 || scan.ImagesDone != 6 {
 				t.Errorf("after a tag moved: %+v", scan)
 			}
+			removesNothing(t, s, e, r)
 		})
+	}
+}
+
+// removesNothing cuts the listing short at its first request, at its second, and so on until it comes to its end: whatever
+// it had not come to stays.
+func removesNothing(t *testing.T, s *server, e *connectortest.Emulated, r *tidewaiter.Registry) {
+	t.Helper()
+	for _, fault := range []emulator.Fault{{Status: http.StatusOK, Body: "<html>log in"}, {Status: http.StatusForbidden}, {Status: http.StatusNotImplemented}} {
+		for ; ; fault.After++ {
+			if err := e.Emulator.Inject(fault); err != nil {
+				t.Fatal(err)
+			}
+			scan := s.rescan(t, r)
+			e.Emulator.Heal()
+			there := 0
+			for _, row := range s.results(t) {
+				if row.Tag.GoneAt.IsZero() && row.Image != nil {
+					there++
+				}
+			}
+			if there != 6 {
+				t.Errorf("%+v: %d of 6 images are left after %+v", fault, there, scan)
+			}
+			if scan.Complete {
+				break
+			}
+			if scan.State != tidewaiter.ScanFailed || scan.Error == "" {
+				t.Errorf("%+v: an incomplete listing ended as %s %q", fault, scan.State, scan.Error)
+			}
+			if fault.After > 20 || t.Failed() {
+				t.Fatalf("%+v: the listing has no end: %+v", fault, scan)
+			}
+		}
+		if fault.After == 0 {
+			t.Error("the fault met nothing")
+		}
 	}
 }

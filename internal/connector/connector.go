@@ -40,8 +40,9 @@ type Connector struct {
 	keyring *secret.Keyring
 	options Options
 
-	mu   sync.Mutex
-	open map[string]*opened
+	mu     sync.Mutex
+	open   map[string]*opened
+	served map[string]bool // registries something was pulled from
 }
 
 type opened struct {
@@ -63,7 +64,7 @@ func NewWithOptions(client *oci.Client, store Registries, keyring *secret.Keyrin
 	if o.TokenFiles == "" {
 		o.TokenFiles = "/var/run/secrets"
 	}
-	return &Connector{client: client, store: store, keyring: keyring, options: o, open: map[string]*opened{}}
+	return &Connector{client: client, store: store, keyring: keyring, options: o, open: map[string]*opened{}, served: map[string]bool{}}
 }
 
 // Open returns a declared registry, logged in lazily with its credential.

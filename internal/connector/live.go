@@ -21,8 +21,8 @@ const (
 
 // Live is a declared registry for somebody at work with it while its credential may be replaced. What is refused is asked
 // once more with the credential that is stored by then. Where that is still the refused one, and it is refused for
-// everything, not for the one thing asked, the error is an ErrAuth with RetryAfter: in a moment there may be a new one. It
-// is safe for concurrent use.
+// everything, not for the one thing asked, the error is an ErrAuth with RetryAfter: in a moment there may be a new one. That
+// is said of pulling only where something has been pulled before, of listing always. It is safe for concurrent use.
 type Live struct {
 	connector *Connector
 	id        string
@@ -42,7 +42,7 @@ func (c *Connector) OpenLive(ctx context.Context, registryID string) (*Live, err
 
 // Repositories is Source's.
 func (l *Live) Repositories(ctx context.Context, cursor string) (names []string, next string, err error) {
-	err = l.ask(ctx, (*Source).lists, func(s *Source) error {
+	err = l.ask(ctx, listing, func(s *Source) error {
 		names, next, err = s.Repositories(ctx, cursor)
 		return err
 	})
@@ -51,7 +51,7 @@ func (l *Live) Repositories(ctx context.Context, cursor string) (names []string,
 
 // Tags is Source's.
 func (l *Live) Tags(ctx context.Context, repository, cursor string) (tags []tidewaiter.ListedTag, next string, err error) {
-	err = l.ask(ctx, (*Source).lists, func(s *Source) error {
+	err = l.ask(ctx, listing, func(s *Source) error {
 		tags, next, err = s.Tags(ctx, repository, cursor)
 		return err
 	})
@@ -60,7 +60,7 @@ func (l *Live) Tags(ctx context.Context, repository, cursor string) (tags []tide
 
 // Head is Source's.
 func (l *Live) Head(ctx context.Context, repository, reference string) (d tidewaiter.Descriptor, err error) {
-	err = l.ask(ctx, (*Source).Ping, func(s *Source) error {
+	err = l.ask(ctx, pulling, func(s *Source) error {
 		d, err = s.Head(ctx, repository, reference)
 		return err
 	})
@@ -69,7 +69,7 @@ func (l *Live) Head(ctx context.Context, repository, reference string) (d tidewa
 
 // Manifest is Source's.
 func (l *Live) Manifest(ctx context.Context, repository, reference string) (m *tidewaiter.Manifest, raw []byte, err error) {
-	err = l.ask(ctx, (*Source).Ping, func(s *Source) error {
+	err = l.ask(ctx, pulling, func(s *Source) error {
 		m, raw, err = s.Manifest(ctx, repository, reference)
 		return err
 	})
@@ -78,7 +78,7 @@ func (l *Live) Manifest(ctx context.Context, repository, reference string) (m *t
 
 // Config is Source's.
 func (l *Live) Config(ctx context.Context, repository string, d tidewaiter.Descriptor) (c *oci.Config, raw []byte, err error) {
-	err = l.ask(ctx, (*Source).Ping, func(s *Source) error {
+	err = l.ask(ctx, pulling, func(s *Source) error {
 		c, raw, err = s.Config(ctx, repository, d)
 		return err
 	})
@@ -87,30 +87,43 @@ func (l *Live) Config(ctx context.Context, repository string, d tidewaiter.Descr
 
 // Blob is Source's.
 func (l *Live) Blob(ctx context.Context, repository string, d tidewaiter.Descriptor) (b io.ReadCloser, err error) {
-	err = l.ask(ctx, (*Source).Ping, func(s *Source) error {
+	err = l.ask(ctx, pulling, func(s *Source) error {
 		b, err = s.Blob(ctx, repository, d)
 		return err
 	})
 	return b, err
 }
 
-// ask asks with the credential at hand and, when that is refused and another is stored meanwhile, with that one. try is
-// how to find out whether a credential is refused for everything.
-func (l *Live) ask(ctx context.Context, try func(*Source, context.Context) error, f func(*Source) error) error {
+// What a registry is asked for. The two may take logins of their own.
+type purpose int
+
+const (
+	listing purpose = iota
+	pulling
+)
+
+// ask asks with the credential at hand and, when that is refused and another is stored meanwhile, with that one.
+func (l *Live) ask(ctx context.Context, what purpose, f func(*Source) error) error {
 	l.mu.Lock()
 	s := l.source
 	l.mu.Unlock()
 	for again := range 2 {
-		err := s.believed()
+		err := s.believed(what)
 		if err == nil {
 			err = f(s)
+		}
+		if err == nil && what == pulling {
+			l.connector.pulled(s, l.id)
 		}
 		if tidewaiter.KindOf(err) != tidewaiter.ErrAuth {
 			return err
 		}
 		stored, opening := l.connector.Open(ctx, l.id)
 		if opening != nil || stored == s || again > 0 {
-			return s.refusal(ctx, err, try)
+			if what == pulling && !l.connector.hasPulled(l.id) {
+				return err
+			}
+			return s.refusal(ctx, err, what)
 		}
 		l.mu.Lock()
 		l.source = stored
@@ -123,8 +136,9 @@ func (l *Live) ask(ctx context.Context, try func(*Source, context.Context) error
 // refusals is what is known of a credential that a registry refuses.
 type refusals struct {
 	now       func() time.Time
-	anonymous bool // there is no credential that could be replaced
-	believed  atomic.Pointer[refusal]
+	anonymous bool                       // there is no credential that could be replaced
+	believed  [2]atomic.Pointer[refusal] // by purpose
+	pulled    atomic.Bool                // noted that something was pulled
 }
 
 // refusal is believed for a while.
@@ -135,8 +149,8 @@ type refusal struct {
 }
 
 // believed returns what the credential has been refused with a moment ago; nil when it may be tried.
-func (s *Source) believed() error {
-	r := s.refusals.believed.Load()
+func (s *Source) believed(what purpose) error {
+	r := s.refusals.believed[what].Load()
 	if r == nil {
 		return nil
 	}
@@ -150,23 +164,49 @@ func (s *Source) believed() error {
 }
 
 // refusal makes of an ErrAuth what it is: one that waiting for another credential can mend, where this one gets in nowhere.
-func (s *Source) refusal(ctx context.Context, err error, try func(*Source, context.Context) error) error {
+func (s *Source) refusal(ctx context.Context, err error, what purpose) error {
 	if e, ok := errors.AsType[*tidewaiter.Error](err); s.refusals.anonymous || ok && e.RetryAfter > 0 {
 		return err
 	}
-	e, _ := errors.AsType[*tidewaiter.Error](try(s, ctx))
+	try := s.lists
+	if what == pulling {
+		try = s.Ping
+	}
+	e, _ := errors.AsType[*tidewaiter.Error](try(ctx))
 	if e == nil || e.Kind != tidewaiter.ErrAuth {
 		return err
 	}
 	hold := firstHold
-	if before := s.refusals.believed.Load(); before != nil && before.until.After(s.refusals.now()) {
-		return s.believed() // somebody else found out meanwhile
+	if before := s.refusals.believed[what].Load(); before != nil && before.until.After(s.refusals.now()) {
+		return s.believed(what) // somebody else found out meanwhile
 	} else if before != nil {
 		hold = min(2*before.hold, maxHold)
 	}
 	known := &tidewaiter.Error{Kind: tidewaiter.ErrAuth, Msg: e.Msg, Fix: e.Fix, Err: e, RetryAfter: hold}
-	s.refusals.believed.Store(&refusal{known, s.refusals.now().Add(hold), hold})
+	s.refusals.believed[what].Store(&refusal{known, s.refusals.now().Add(hold), hold})
 	return known
+}
+
+// maxServed bounds how many registries are remembered to have given out something.
+const maxServed = 100_000
+
+// pulled notes that something was pulled from a registry, whatever credential it has later.
+func (c *Connector) pulled(s *Source, registryID string) {
+	if s.refusals.pulled.Swap(true) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.served) >= maxServed {
+		clear(c.served)
+	}
+	c.served[registryID] = true
+}
+
+func (c *Connector) hasPulled(registryID string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.served[registryID]
 }
 
 // lists asks whether the registry lets the credential list anything.

@@ -17,13 +17,33 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// TestDistribution tries the oci kind on a real registry with a password, in pages, and over TLS.
+// logins are the ways a distribution registry is set up with.
+func logins() map[string]testkit.Options {
+	return map[string]testkit.Options{
+		"password, pages": {Username: "u", Password: "pw-1234", CatalogMax: 5},
+		"password, TLS":   {Username: "u", Password: "pw-1234", TLS: testkit.TLSTrusted},
+		"tokens":          {Username: "u", Password: "pw-1234", TokenAuth: true},
+		"tokens, TLS":     {Username: "u", Password: "pw-1234", TokenAuth: true, TLS: testkit.TLSTrusted, CatalogMax: 5},
+	}
+}
+
+// TestDistribution tries the oci kind on a real registry with passwords and with tokens, in pages, and over TLS.
 func TestDistribution(t *testing.T) {
-	for _, o := range []testkit.Options{
-		{Username: "u", Password: "pw-1234", CatalogMax: 5},
-		{Username: "u", Password: "pw-1234", TLS: testkit.TLSTrusted},
-	} {
-		t.Run("tls "+string(o.TLS), func(t *testing.T) { onDistribution(t, o) })
+	for name, o := range logins() {
+		t.Run(name, func(t *testing.T) { onDistribution(t, o) })
+	}
+}
+
+// TestOldDistribution does the same with the generation before, where it is installed. It knows no largest page, and wants
+// the keys of tokens in a form of its own.
+func TestOldDistribution(t *testing.T) {
+	program := testkit.OldRegistry(t)
+	for name, o := range logins() {
+		if o.TokenAuth {
+			continue
+		}
+		o.Program, o.CatalogMax = program, 0
+		t.Run(name, func(t *testing.T) { onDistribution(t, o) })
 	}
 }
 

@@ -32,8 +32,12 @@ func (l *listing) awaitCredential(ctx context.Context, err error) error {
 	return err
 }
 
-// wasLetIn reports whether this scan has listed anything yet.
+// wasLetIn reports whether this scan has listed anything yet, or looks at one image only, of which it is said by whoever
+// refuses it.
 func (l *listing) wasLetIn(ctx context.Context) (bool, error) {
+	if l.scan.Target != nil {
+		return true, nil
+	}
 	scan, err := l.Store.Scan(ctx, l.scan.ID)
 	if err != nil || scan.RepositoriesListed > 0 {
 		return err == nil, err

@@ -10,18 +10,19 @@ import (
 // be new and makes one.
 func (s *server) connect(ctx context.Context, q *registryRequest, d *draft) error {
 	var err error
+	kind := connectorKind(q.RegistryType)
 	switch q.RegistryType {
 	case typeAWS:
-		d.connector, err = s.connector(ctx, "aws.arn", q.AWS.ARN, tidewaiter.CredentialAWS)
+		d.connector, err = s.connector(ctx, "aws.arn", q.AWS.ARN, kind)
 		if tidewaiter.KindOf(err) == tidewaiter.ErrInvalid {
 			d.connector, d.newConnector, err = awsConnector(q.AWS), true, nil
 		}
 	case typeAzure:
-		d.connector, err = s.connector(ctx, "acrRequest.connectorId", q.ACR.ConnectorID, tidewaiter.CredentialAzure)
+		d.connector, err = s.connector(ctx, "acrRequest.connectorId", q.ACR.ConnectorID, kind)
 	case typeGCP:
-		d.connector, err = s.connector(ctx, "gcpRequest.connectorId", q.GCP.ConnectorID, tidewaiter.CredentialGCP)
+		d.connector, err = s.connector(ctx, "gcpRequest.connectorId", q.GCP.ConnectorID, kind)
 	case typeGAR:
-		d.connector, err = s.connector(ctx, "gcarRequest.connectorId", q.GCAR.ConnectorID, tidewaiter.CredentialGCP)
+		d.connector, err = s.connector(ctx, "gcarRequest.connectorId", q.GCAR.ConnectorID, kind)
 	}
 	if err == nil && d.connector != nil {
 		d.registry.CredentialID = d.connector.ID

@@ -2,10 +2,12 @@ package qualys
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/qualys/qql"
+	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
 // What the tests look at from outside.
@@ -55,6 +57,33 @@ func Routes() []string {
 	var out []string
 	for _, r := range (&server{}).routes() {
 		out = append(out, r.method+" "+r.path)
+	}
+	return out
+}
+
+// The tables of types and kinds, for the tests.
+var (
+	KindOf    = kindOf
+	TypeOf    = typeOf
+	TypeNamed = registryTypeOf
+)
+
+// Types lists the registry types with the credential types that go with each.
+func Types() map[string][]string {
+	out := map[string][]string{}
+	for _, k := range kinds {
+		if out[k.name] == nil {
+			out[k.name] = strings.Fields(k.credentials)
+		}
+	}
+	return out
+}
+
+// CredentialKinds lists the credential types with what they mean; "" is anonymous.
+func CredentialKinds() map[string]tidewaiter.CredentialKind {
+	out := map[string]tidewaiter.CredentialKind{}
+	for _, l := range logins {
+		out[l.name] = l.kind
 	}
 	return out
 }

@@ -37,6 +37,33 @@ var kinds = []struct {
 	{typePrivate, "", tidewaiter.KindArtifactory, "Token BasicAuth None", false}, // the vendor has no types for the others
 }
 
+// logins pairs Qualys' credential types with kinds of credentials, those of connectors included.
+var logins = []struct {
+	name string
+	kind tidewaiter.CredentialKind
+}{
+	{"None", ""},
+	{"Token", tidewaiter.CredentialToken},
+	{"BasicAuth", tidewaiter.CredentialBasic},
+	{"DockerHub", tidewaiter.CredentialBasic},
+	{"AWS", tidewaiter.CredentialAWS},
+	{"GCP", tidewaiter.CredentialGCP},
+	{"Azure", tidewaiter.CredentialAzure},
+	{"Oauth", tidewaiter.CredentialToken}, // in documents of the vendor, with no registry type
+}
+
+// connectorKind returns the kind of credential a connector of a registry type holds.
+func connectorKind(registryType string) tidewaiter.CredentialKind {
+	for _, k := range kinds {
+		for _, l := range logins {
+			if name, _, _ := strings.Cut(k.credentials, " "); k.name == registryType && l.name == name {
+				return l.kind
+			}
+		}
+	}
+	return ""
+}
+
 const knownTypes = "one of AWS, Azure, GCP, DockerHub, V2, V2_PRIVATE, GOOGLE_ARTIFACT_REGISTRY"
 
 // registryTypeOf reads a registry type in any case, as the wire or as the documentation spells it.
@@ -108,9 +135,9 @@ func credentialTypeOf(text, registryType string) (string, error) {
 			return name, nil
 		}
 	}
-	for _, name := range []string{"None", "Token", "BasicAuth", "DockerHub", "AWS", "GCP", "Azure", "Oauth"} {
-		if strings.EqualFold(name, text) {
-			return "", tidewaiter.Invalid("credentialType", "%s does not go with registry type %s", name, registryType).
+	for _, l := range logins {
+		if strings.EqualFold(l.name, text) {
+			return "", tidewaiter.Invalid("credentialType", "%s does not go with registry type %s", l.name, registryType).
 				WithFix("one of %s", strings.Join(allowed, ", "))
 		}
 	}

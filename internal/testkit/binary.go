@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"testing"
 )
 
 // registryModule is built when there is no registry program yet.
@@ -45,6 +46,20 @@ func registryBinary(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("build registry with go install %s: %w\n%s", registryModule, err, out)
 	}
 	return path, nil
+}
+
+// OldRegistry returns Debian's docker-registry, a distribution registry of the generation before: what
+// TIDEWAITER_TEST_DOCKER_REGISTRY names, or docker-registry on the PATH. Where there is none the test is skipped.
+func OldRegistry(t testing.TB) string {
+	t.Helper()
+	if path := os.Getenv("TIDEWAITER_TEST_DOCKER_REGISTRY"); path != "" {
+		return path
+	}
+	path, err := exec.LookPath("docker-registry")
+	if err != nil {
+		t.Skip("docker-registry is not on PATH: install Debian's package to try the generation of registries before")
+	}
+	return path
 }
 
 // moduleRoot is the directory of this module's go.mod, looked for upwards from the package under test.

@@ -30,7 +30,8 @@ const (
 
 // Options says what kind of registry a test wants. The zero value is open to everybody, over plain HTTP.
 type Options struct {
-	TLS TLSMode
+	TLS     TLSMode
+	Program string // a distribution registry other than the usual one; see OldRegistry
 	// Username and Password protect the registry: by HTTP basic authentication, or by bearer tokens with TokenAuth.
 	Username, Password string
 	TokenAuth          bool
@@ -63,9 +64,12 @@ const startTimeout = 60 * time.Second
 // when it is missing.
 func Registry(t testing.TB, o Options) *Server {
 	t.Helper()
-	binary, err := registryBinary(t.Context())
-	if err != nil {
-		t.Fatalf("testkit: %v", err)
+	binary := o.Program
+	if binary == "" {
+		var err error
+		if binary, err = registryBinary(t.Context()); err != nil {
+			t.Fatalf("testkit: %v", err)
+		}
 	}
 	s := &Server{Username: o.Username, Password: o.Password}
 	dir := t.TempDir()

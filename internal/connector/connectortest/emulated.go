@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/emulator"
@@ -19,13 +20,16 @@ type Emulated struct {
 	Other    emulator.Login // as good a login as the emulator's own, and wrong here
 }
 
-// Network is a way to the emulator by the name it was given, and to everything else on this machine.
+// Network is a way to the emulator by the name it was given, to its token service beside that, and to everything else on this machine.
 func (s *Emulated) Network(t *testing.T) http.RoundTripper {
 	t.Helper()
 	transport, _ := s.network(t, nil).(*http.Transport)
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if host, _, _ := net.SplitHostPort(address); "https://"+host == s.Emulator.URL {
+		switch host, _, _ := net.SplitHostPort(address); {
+		case "https://"+host == s.Emulator.URL:
 			address = s.Emulator.Address
+		case strings.HasPrefix(host, "auth."):
+			address = strings.TrimPrefix(s.Emulator.API, "https://")
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}

@@ -2,8 +2,9 @@ package connectortest
 
 import (
 	"errors"
+	"io"
 	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -92,7 +93,7 @@ func (s *Emulated) SurvivesExpiry(t *testing.T) {
 		if _, _, err := source.Repositories(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
-		pull(t, source, s.Repositories[0])
+		PullsFrom(t, source, s.Repositories[0])
 		s.Clock.Advance(time.Minute)
 		s.Emulator.ExpireTokens()
 	}
@@ -100,30 +101,45 @@ func (s *Emulated) SurvivesExpiry(t *testing.T) {
 
 // attacker records what it is sent.
 type attacker struct {
-	server *httptest.Server
-	url    string // by another name than the emulator's
+	url string // scheme and host
 
 	mu   sync.Mutex
 	seen []string
 }
 
-func newAttacker(t *testing.T) *attacker {
-	a := &attacker{}
-	a.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = r.ParseForm()
+// is reports whether a request is for the attacker.
+func (a *attacker) is(r *http.Request) bool { return a.url == r.URL.Scheme+"://"+r.URL.Host }
+
+// between puts the attacker into a network.
+func (a *attacker) between(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
+		if !a.is(r) {
+			return next.RoundTrip(r)
+		}
+		body := ""
+		if r.Body != nil {
+			b, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			body = string(b)
+		}
+		form, _ := url.ParseQuery(body) // which it need not be
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		for name, values := range r.Header {
 			a.seen = append(a.seen, name+": "+strings.Join(values, " "))
 		}
-		for name, values := range r.Form {
-			a.seen = append(a.seen, name+"="+strings.Join(values, " "))
+		for _, list := range []url.Values{form, r.URL.Query()} {
+			for name, values := range list {
+				a.seen = append(a.seen, name+"="+strings.Join(values, " "))
+			}
 		}
-		http.NotFound(w, r)
-	}))
-	t.Cleanup(a.server.Close)
-	a.url = strings.Replace(a.server.URL, "127.0.0.1", "localhost", 1)
-	return a
+		return &http.Response{
+			StatusCode: http.StatusNotFound, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("nothing here")), Request: r,
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		}, nil
+	})
 }
 
 // credentials returns what it was sent that is none of its business.

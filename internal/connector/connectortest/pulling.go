@@ -11,10 +11,11 @@ import (
 // Pulls reads one image as a scan does: manifest, configuration and every layer, with the kind's own login.
 func (s *Subject) Pulls(t *testing.T) {
 	t.Helper()
-	pull(t, s.Open(t), s.Repositories[0])
+	PullsFrom(t, s.Open(t), s.Repositories[0])
 }
 
-func pull(t *testing.T, source *connector.Source, repository string) {
+// PullsFrom reads the first image among the tags of a repository.
+func PullsFrom(t *testing.T, source *connector.Source, repository string) {
 	t.Helper()
 	tags, _ := readTags(t, func() *connector.Source { return source }, repository)
 	for _, tag := range tags {

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"schedule counts", testScheduleCounts},
 		{"conclude beside", testConcludeBeside},
 		{"repositories", testRepositories},
+		{"scan waits", testScanWaits},
 		{"tags", testTags},
 		{"tag moves", testTagMoves},
 		{"tags known", testTagsKnown},
