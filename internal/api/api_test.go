@@ -55,7 +55,7 @@ func start(t *testing.T, database string) *server {
 	t.Cleanup(func() { _ = s.store.Close() })
 	keys, err := secret.Open(filepath.Join(t.TempDir(), "key"))
 	s.must(err)
-	s.control = control.New(control.Config{Store: s.store, Jobs: s.jobs, Keyring: keys, Prober: prober{}, Now: time.Now,
+	s.control = control.New(control.Config{Store: s.store, Jobs: s.jobs, Lanes: newLanes(), Keyring: keys, Prober: prober{}, Now: time.Now,
 		NewID: uuid.NewString, Log: log, Advisories: func() control.AdvisoryState {
 			return control.AdvisoryState{Current: &tidewaiter.Advisories{Version: "v1"}}
 		}})

@@ -122,8 +122,14 @@ type advisorySource struct {
 	PlainHTTP  bool     `json:"plainHTTP,omitempty"`
 }
 
-// agreeOnAdvisories leaves for workers where a server gets its advisories, or has a worker do as the servers do.
+// agreeOnAdvisories leaves for workers where a server gets its advisories, or has a worker do as the servers do. Until its
+// own are open a process counts as behind, unless the fleet has none either.
 func (a *App) agreeOnAdvisories(ctx context.Context) error {
+	fleet, err := a.store.FleetAdvisories(ctx)
+	if err != nil {
+		return err
+	}
+	a.behind.Store(fleet != nil)
 	own := advisorySource{a.cfg.Advisories, a.cfg.PlainHTTPAdvisories}
 	if !a.cfg.WorkerOnly {
 		doc, err := json.Marshal(own)

@@ -74,11 +74,11 @@ const maxWorkersHere = 1000
 // lockFolder makes a folder and locks it for this process; ok is false when another has it. The lock ends with the process.
 func lockFolder(dir string) (unlock func() error, ok bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, false, fmt.Errorf("data folder: %w", err)
+		return nil, false, err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // of the data folder
 	if err != nil {
-		return nil, false, fmt.Errorf("data folder: %w", err)
+		return nil, false, err
 	}
 	if locked, err := lockFile(f); err != nil || !locked {
 		_ = f.Close() // nothing was written

@@ -1,10 +1,10 @@
 // Package queue runs the work of the house in the background: jobs stored beside the rows they are about, in five lanes
 // with workers of their own, tried again when that can help, and taken up by another process when one dies.
 //
-// It stands on River, in SQLite or in PostgreSQL. What River does: storing, claiming, finishing and pruning jobs, waking
-// sleeping workers, moving due retries forward. What is added here: inserting inside a store transaction, what an error
-// means for its job, registries that take turns, have limits and ask for workers, fast recovery from crashes, cancelling across processes, and periods that
-// hold over restarts.
+// It stands on River, in SQLite or in PostgreSQL. What River does: storing, finishing and pruning jobs, waking
+// sleeping workers, moving due retries forward. What is added here: inserting inside a store transaction, claiming, what an error
+// means for its job, registries that take turns, have limits and ask for workers, fast recovery from crashes, cancelling
+// across processes, and periods that hold over restarts.
 package queue
 
 import (

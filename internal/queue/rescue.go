@@ -198,7 +198,7 @@ func (q *Queue) release(ctx context.Context, ids []int64) error {
 	})
 }
 
-// leave gives back what this process still holds when it stops.
+// leave gives back what this process still holds when it stops, and takes it off the list of workers.
 func (q *Queue) leave(ctx context.Context) error {
 	claimed, err := q.claimed(ctx)
 	if err != nil {
@@ -210,11 +210,13 @@ func (q *Queue) leave(ctx context.Context) error {
 			mine = append(mine, c.id)
 		}
 	}
-	if len(mine) == 0 {
-		return nil
+	if len(mine) > 0 {
+		q.log.Warn("jobs did not stop in time; they are made available again", "jobs", len(mine))
+		if err := q.release(ctx, mine); err != nil {
+			return err
+		}
 	}
-	q.log.Warn("jobs did not stop in time; they are made available again", "jobs", len(mine))
-	return q.release(ctx, mine)
+	return q.cfg.DB.Update(ctx, func(tx *store.Tx) error { return tx.ForgetWorker(ctx, q.id) })
 }
 
 // The statements give a running job back: $1 its id, $2 when it may run, $3 its crashes (0 leaves them), $4 its owner.

@@ -76,6 +76,12 @@ func (r *Reader) Workers(ctx context.Context) ([]Worker, error) {
 	return out, nil
 }
 
+// ForgetWorker removes a worker that has stopped.
+func (tx *Tx) ForgetWorker(ctx context.Context, id string) error {
+	_, err := tx.exec(ctx, "delete from workers where id = ?", text(id))
+	return fail(err, "forget worker %s", id)
+}
+
 // ForgetWorkers removes the workers whose last heartbeat was before a time, and returns how many there were.
 func (tx *Tx) ForgetWorkers(ctx context.Context, before time.Time) (int, error) {
 	n, err := tx.exec(ctx, "delete from workers where heartbeat_at < ?", micros(before))

@@ -73,7 +73,8 @@ func testAudit(t *testing.T, db *store.DB) {
 
 func testWorkers(t *testing.T, db *store.DB) {
 	w := &world{T: t, db: db}
-	worker := store.Worker{ID: "w1", HeartbeatAt: start, Labels: []string{"dmz"}, Version: "1", StartedAt: start.Add(-time.Hour)}
+	worker := store.Worker{ID: "w1", HeartbeatAt: start, Labels: []string{"dmz"}, Version: "1", StartedAt: start.Add(-time.Hour),
+		Name: "edge", Lanes: map[tidewaiter.Lane]int{tidewaiter.LaneFresh: 4}, Running: 2, Advisories: "sha256:1"}
 	for range 2 {
 		worker.HeartbeatAt = worker.HeartbeatAt.Add(time.Minute)
 		w.update(func(ctx context.Context, tx *store.Tx) error { return tx.Heartbeat(ctx, worker) })
