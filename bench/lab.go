@@ -20,9 +20,10 @@ const childFlag = "-child"
 // lab is what all measures work with.
 type lab struct {
 	full       bool
+	seconds    int    // how long events are sent
 	dir        string // for everything; removed at the end
 	self       string // this program
-	trivyscan  string // full Trivy as a program
+	trivyscan  string // full Trivy as a program; built when first needed
 	advisories string // directory with the samples' trivy.db
 	registry   *registry
 	pusher     *samples.Pusher
@@ -41,9 +42,6 @@ func newLab(ctx context.Context, full bool) (l *lab, err error) {
 		return l, err
 	}
 	if l.self, err = os.Executable(); err != nil {
-		return l, err
-	}
-	if l.trivyscan, err = buildTrivyscan(ctx, bin); err != nil {
 		return l, err
 	}
 	if l.dir, err = os.MkdirTemp(bin, "bench-"); err != nil { // on disk: a file system in memory would hide what is written
@@ -110,6 +108,11 @@ func (l *lab) ours(ctx context.Context, args ...string) (s scanned, err error) {
 }
 
 func (l *lab) theirs(ctx context.Context, args ...string) (s scanned, err error) {
+	if l.trivyscan == "" {
+		if l.trivyscan, err = buildTrivyscan(ctx, filepath.Dir(l.dir)); err != nil {
+			return s, err
+		}
+	}
 	return s, l.run(ctx, &s, l.trivyscan, append([]string{"-advisories", l.advisories}, args...)...)
 }
 

@@ -31,6 +31,7 @@ func measures() []measure {
 	return []measure{
 		{"first", firstScan}, {"shared", sharedLayers}, {"memory", peakMemory}, {"rematch", rematch},
 		{"specifications", specifications}, {"requests", discoveryRequests}, {"waiting", interactiveStart},
+		{"events", pushEvents}, {"pushed", pushed},
 	}
 }
 
@@ -67,11 +68,13 @@ func bench(ctx context.Context) (err error) {
 	write := flag.String("write", "", "write the results to `FILE` as Markdown")
 	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications, requests, waiting")
 	full := flag.Bool("full", false, "also what takes minutes: an image of 6 GB")
+	eventSeconds := flag.Int("events-seconds", 60, "how long events are sent")
 	flag.Parse()
 	l, err := newLab(ctx, *full)
 	if err != nil {
 		return err
 	}
+	l.seconds = *eventSeconds
 	defer func() { err = errors.Join(err, l.close()) }()
 
 	var out bytes.Buffer

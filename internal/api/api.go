@@ -45,6 +45,7 @@ func New(c Config) http.Handler {
 	s.lanes()
 	s.events()
 	s.eventAddresses()
+	s.harborScanner()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

@@ -24,7 +24,7 @@ type Receipt struct {
 // and no error. Errors: ErrForbidden for a signature that is missing or wrong, ErrTransient while the database is away; the
 // sender tries again.
 func (c *Control) ReceiveEvent(ctx context.Context, d Delivery) ([]byte, error) {
-	secret, err := c.webhookSecret(ctx)
+	secret, err := c.sealed(ctx, SettingWebhookSecret)
 	if err != nil {
 		return nil, err
 	}
