@@ -66,7 +66,7 @@ func run() error {
 
 func bench(ctx context.Context) (err error) {
 	write := flag.String("write", "", "write the results to `FILE` as Markdown")
-	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications, requests, waiting")
+	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications, requests, waiting, events, pushed")
 	full := flag.Bool("full", false, "also what takes minutes: an image of 6 GB")
 	eventSeconds := flag.Int("events-seconds", 60, "how long events are sent")
 	flag.Parse()

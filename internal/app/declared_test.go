@@ -36,8 +36,8 @@ type way struct {
 	name  string
 	kinds func(tidewaiter.RegistryKind) bool
 	// validate has the registry asked, or scanned where the API knows no validation.
-	validate func(t *testing.T, d *desk, l emulator.Login) string
-	declare  func(t *testing.T, d *desk, l emulator.Login)
+	validate func(d *desk, t *testing.T, l emulator.Login) string
+	declare  func(d *desk, t *testing.T, l emulator.Login)
 }
 
 func ways() []way {
@@ -69,14 +69,14 @@ func declareOver(t *testing.T, kind tidewaiter.RegistryKind, w way) {
 	})}
 	d.client = client{d.URL()}
 
-	said := w.validate(t, d, e.Other)
+	said := w.validate(d, t, e.Other)
 	if said == "" || strings.Contains(said, e.Wrong.Reveal()) || strings.Contains(said, "connect") {
 		t.Errorf("with a wrong secret: %q", said)
 	}
-	if said := w.validate(t, d, e.Emulator.Login()); said != "" {
+	if said := w.validate(d, t, e.Emulator.Login()); said != "" {
 		t.Fatalf("with the right one: %q", said)
 	}
-	w.declare(t, d, e.Emulator.Login())
+	w.declare(d, t, e.Emulator.Login())
 	registries, _, err := d.control.Registries(t.Context(), control.RegistryFilter{Page: control.Page{Limit: 10}})
 	if err != nil || len(registries) != 1 || registries[0].Kind != kind {
 		t.Fatalf("%d registries %+v, %v", len(registries), registries, err)
