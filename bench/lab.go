@@ -20,6 +20,7 @@ const childFlag = "-child"
 // lab is what all measures work with.
 type lab struct {
 	full       bool
+	seconds    int    // how long events are sent
 	dir        string // for everything; removed at the end
 	self       string // this program
 	bin        string // where programs are built

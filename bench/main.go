@@ -32,6 +32,7 @@ func measures() []measure {
 		{"first", firstScan}, {"shared", sharedLayers}, {"memory", peakMemory}, {"rematch", rematch},
 		{"specifications", specifications}, {"requests", discoveryRequests}, {"waiting", interactiveStart},
 		{"million", millionTagsDiscovered},
+		{"events", pushEvents}, {"pushed", pushed},
 	}
 }
 
@@ -66,13 +67,19 @@ func run() error {
 
 func bench(ctx context.Context) (err error) {
 	write := flag.String("write", "", "write the results to `FILE` as Markdown")
-	only := flag.String("only", "", "take these measures alone: first, shared, memory, rematch, specifications, requests, waiting, million")
+	var names []string
+	for _, m := range measures() {
+		names = append(names, m.name)
+	}
+	only := flag.String("only", "", "take these measures alone: "+strings.Join(names, ", "))
 	full := flag.Bool("full", false, "also what takes minutes: an image of 6 GB")
+	eventSeconds := flag.Int("events-seconds", 60, "how long events are sent")
 	flag.Parse()
 	l, err := newLab(ctx, *full)
 	if err != nil {
 		return err
 	}
+	l.seconds = *eventSeconds
 	defer func() { err = errors.Join(err, l.close()) }()
 
 	var out bytes.Buffer

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,21 +22,25 @@ type registry struct {
 
 // startRegistry starts the program with its storage in dir and waits until it answers.
 func startRegistry(ctx context.Context, program, dir string) (*registry, error) {
-	if _, err := os.Stat(program); err != nil {
-		return nil, fmt.Errorf("the registry is missing, run `make bin/registry`: %w", err)
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	address := l.Addr().String()
-	if err := errors.Join(l.Close(), os.MkdirAll(dir, 0o700)); err != nil {
+	return startRegistryAt(ctx, program, dir, address, "")
+}
+
+// startRegistryAt does so at an address, with more lines for its configuration.
+func startRegistryAt(ctx context.Context, program, dir, address, more string) (*registry, error) {
+	if _, err := os.Stat(program); err != nil {
+		return nil, fmt.Errorf("the registry is missing, run `make bin/registry`: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	config := filepath.Join(dir, "config.yml")
 	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n",
 		filepath.Join(dir, "storage"), address)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(text+more), 0o600); err != nil {
 		return nil, err
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))

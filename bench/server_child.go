@@ -19,18 +19,20 @@ import (
 // adminPassword guards nothing but servers under measurement.
 const adminPassword = "bench-admin-password"
 
-// serveChild runs the whole server on SQLite until its standard input ends. It prints its address when it is up and has
+// serveChild runs the whole server until its standard input ends. It prints its address when it is up and has
 // advisories, and at the end what it took since then.
 func serveChild(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	data := flags.String("data", "", "folder for the database")
 	advisories := flags.String("advisories", "", "reference of the advisories; none are waited for when empty")
+	listen := flags.String("listen", "127.0.0.1:0", "address to serve on")
+	database := flags.String("database", "", "a PostgreSQL; SQLite when empty")
 	noSecrets := flags.Bool("no-secrets", false, "do not look for secrets")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	cfg := app.Config{
-		Listen: "127.0.0.1:0", Data: *data, AllowLoopback: true, PlainHTTPAdvisories: true, NoSecrets: *noSecrets,
+		Listen: *listen, Data: *data, Database: *database, AllowLoopback: true, PlainHTTPAdvisories: true, NoSecrets: *noSecrets,
 		AdminPassword: secret.New(adminPassword), Version: "bench",
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}

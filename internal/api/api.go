@@ -48,6 +48,7 @@ func New(c Config) http.Handler {
 	s.registries()
 	s.previews()
 	s.credentials()
+	s.harborScanner()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

@@ -28,7 +28,9 @@ func TestEventsAreListedShownAndReplayed(t *testing.T) {
 		end := a.Path[strings.LastIndexByte(a.Path, '/')+1:]
 		const quay = `{"repository":"team/app","docker_url":"registry.example.com/team/app","updated_tags":["v1","v2"]}`
 		for _, body := range []string{quay, `{"hello":"world"}`, "\xff\xfe", `{"push_data":{"tag":"../x"},"repository":{"repo_name":"team/app"}}`} {
-			if _, err := s.control.ReceiveAt(t.Context(), r.ID, end, control.Delivery{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)}); err != nil {
+			sender, err := s.control.Invited(t.Context(), r.ID, end)
+			s.must(err)
+			if _, err := sender.Receive(t.Context(), control.Delivery{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)}); err != nil {
 				t.Fatal(err)
 			}
 		}

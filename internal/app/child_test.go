@@ -88,7 +88,7 @@ func serveChild(settings string) error {
 
 // process is a server in a process of its own.
 type process struct {
-	client
+	vendor
 	cmd   *exec.Cmd
 	alive io.Closer
 	ended chan struct{} // closed when it has

@@ -25,7 +25,7 @@ var hosts = map[tidewaiter.RegistryKind]string{
 // desk is where one registry is declared, over one API.
 type desk struct {
 	*server
-	client
+	vendor
 	e    *connectortest.Emulated
 	kind tidewaiter.RegistryKind
 }
@@ -70,7 +70,7 @@ func declareOver(t *testing.T, kind tidewaiter.RegistryKind, w way) {
 	d := &desk{e: e, kind: kind, server: start(t, app.Config{
 		Endpoints: e.Options.Endpoints, Advisories: []string{"127.0.0.1:1/none:1"}, Transport: e.Network(t),
 	})}
-	d.client = client{d.URL()}
+	d.vendor = vendor{d.URL()}
 
 	said := w.validate(d, t, e.Other)
 	if said == "" || strings.Contains(said, e.Wrong.Reveal()) || strings.Contains(said, "connect") {

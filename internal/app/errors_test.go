@@ -60,7 +60,7 @@ func TestPrismaTellsWhyARegistryCannotBeScanned(t *testing.T) {
 	good, _ := fleet(t, 2)
 	onBoth(t, func(t *testing.T, database string) {
 		s := start(t, app.Config{Database: database, Advisories: []string{good.Host + "/none:1"}})
-		c := client{s.URL()}
+		c := vendor{s.URL()}
 		specifications := []map[string]any{{"version": "2", "registry": good.URL, "repository": "", "os": "linux", "cap": 5}}
 		for i, r := range all {
 			spec := map[string]any{"version": "2", "registry": r.url, "os": "linux", "cap": 5}
@@ -130,7 +130,7 @@ func TestQualysTellsWhyARegistryIsNotValid(t *testing.T) {
 	all := refusals(t)
 	good, _ := fleet(t, 1)
 	s := start(t, app.Config{Advisories: []string{good.Host + "/none:1"}})
-	c := client{s.URL()}
+	c := vendor{s.URL()}
 	request := func(name string, r refusing) map[string]any {
 		body := map[string]any{"registryName": name, "registryType": "V2_PRIVATE", "registryUri": r.url, "credentialType": "None"}
 		if r.username != "" {

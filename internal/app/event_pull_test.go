@@ -2,11 +2,13 @@ package app_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/emulator"
 	"github.com/tidewaiter/tidewaiter/internal/app"
+	"github.com/tidewaiter/tidewaiter/internal/connector"
 	"github.com/tidewaiter/tidewaiter/internal/connector/connectortest"
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
@@ -27,6 +29,10 @@ func newPulled(t *testing.T, kind tidewaiter.RegistryKind, cfg app.Config) *pull
 	t.Helper()
 	p := &pulled{Emulated: connectortest.Emulate(t, kind, emulator.Options{Repositories: 2, Tags: 3, Indexes: -1, Artifacts: -1}),
 		kind: map[tidewaiter.RegistryKind]control.EventSourceKind{tidewaiter.KindECR: control.EventSourceSQS, tidewaiter.KindGAR: control.EventSourcePubSub}[kind]}
+	// Of what the emulator serves, the addresses that can be replaced.
+	maps.DeleteFunc(p.Options.Endpoints, func(name, url string) bool {
+		return connector.CheckEndpoints(map[string]string{name: url}) != nil
+	})
 	cfg.Endpoints, cfg.Advisories = p.Options.Endpoints, []string{"127.0.0.1:1/none:1"}
 	p.server = start(t, cfg)
 	p.login(t, p.Secret)

@@ -429,6 +429,9 @@ func TestHarborManyScans(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range scans {
 		all.Go(func() {
+			if m := h.do("GET", "/api/v1/metadata", harborMetadata, "", ""); m.status != http.StatusOK { // as before every scan
+				t.Errorf("metadata: %d %s", m.status, m.body)
+			}
 			var accepted struct{ ID string }
 			a := h.do("POST", "/api/v1/scan", harborResponse, harborRequest, body)
 			if err := json.Unmarshal([]byte(a.body), &accepted); err != nil || a.status != http.StatusAccepted {

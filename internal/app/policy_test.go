@@ -18,7 +18,7 @@ func TestPolicyChangeJudgesStoredImages(t *testing.T) {
 		s.declare(t, registry.URL)
 		s.finished(t)
 		before := s.metric(t, "tidewaiter_images_judged_total")
-		api := client{s.URL()}
+		api := vendor{s.URL()}
 		rule := map[string]any{"name": "none passes", "collections": []any{map[string]any{"name": "All"}}, "effect": "block",
 			"alertThreshold": map[string]any{"value": 1}, "blockThreshold": map[string]any{"enabled": true, "value": 1}}
 		api.write(t, http.MethodPut, "/api/v1/policies/vulnerability/images", map[string]any{"rules": []any{rule}})
@@ -57,7 +57,7 @@ func TestNewBaseImageIsKnownAtOnce(t *testing.T) {
 	registry := sampleRegistry(t)
 	onBoth(t, func(t *testing.T, database string) {
 		s := start(t, app.Config{Database: database, Advisories: advisoriesIn(registry)}).withAdvisories(t)
-		api := client{s.URL()}
+		api := vendor{s.URL()}
 		rule := map[string]any{"name": "own findings only", "collections": []any{map[string]any{"name": "All"}}, "excludeBaseImageVulns": true,
 			"alertThreshold": map[string]any{"value": 1}}
 		api.write(t, http.MethodPut, "/api/v1/policies/vulnerability/images", map[string]any{"rules": []any{rule}})
@@ -109,7 +109,7 @@ func TestNewBaseImageIsKnownAtOnce(t *testing.T) {
 func TestConsoleVersion(t *testing.T) {
 	s := start(t, app.Config{Version: "dev"})
 	var version string
-	client{s.URL()}.read(t, "/api/v1/version", &version)
+	vendor{s.URL()}.read(t, "/api/v1/version", &version)
 	if !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(version) {
 		t.Errorf("the console's version is %q", version)
 	}

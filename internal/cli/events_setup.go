@@ -19,7 +19,7 @@ type setup struct {
 
 func setups() []setup {
 	return []setup{
-		{"distribution", []tidewaiter.RegistryKind{tidewaiter.KindOCI, tidewaiter.KindOpenShift}, "header", `In the registry's config.yml, then restart it:
+		{"distribution", []tidewaiter.RegistryKind{tidewaiter.KindOCI}, "header", `In the registry's config.yml, then restart it:
 
   notifications:
     endpoints:

@@ -36,7 +36,7 @@ func ecrKind() kind {
 				{Key: "stsEndpoints", Title: "Address of the STS to assume roles with; empty is the region's"},
 			},
 			Repositories: ListingNative, Tags: ListingNative, Needs: "an aws credential; tags of ECR Public come from the distribution API",
-			DigestInListing: true, TimeInListing: TimePushed, PushEvents: []string{"queue"}, TokenLife: 12 * time.Hour,
+			DigestInListing: true, TimeInListing: TimePushed, PushEvents: []string{"webhook", "queue"}, TokenLife: 12 * time.Hour,
 		},
 		open: openECR,
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // endpointNames are the vendors' addresses that can be replaced; the README says whose each is.
-var endpointNames = []string{"azure-authority", "ecr", "ecr-public", "gar", "github", "gitlab", "google-metadata", "hub", "iam",
-	"kubernetes", "ocir", "sts"}
+var endpointNames = []string{"azure-authority", "ecr", "ecr-public", "gar", "github", "gitlab", "google-keys", "google-metadata",
+	"hub", "iam", "kubernetes", "ocir", "pubsub", "sqs", "sts"}
 
 // Replaced reports whether endpoints stand in for the API of a kind, so that its registries may be at any address.
 func Replaced(endpoints map[string]string, kind tidewaiter.RegistryKind) bool {

@@ -28,7 +28,7 @@ func garKind() kind {
 				{Key: "repository", Title: "Repositories of Artifact Registry, with commas; empty is all with images"},
 			},
 			Repositories: ListingNative, Tags: ListingNative, Needs: "a service account or access token, and a project to list repositories",
-			DigestInListing: true, TimeInListing: TimePushed, PushEvents: []string{"queue"}, TokenLife: time.Hour,
+			DigestInListing: true, TimeInListing: TimePushed, PushEvents: []string{"webhook", "queue"}, TokenLife: time.Hour,
 		},
 		open: openGAR,
 	}

@@ -29,7 +29,7 @@ func ocirKind() kind {
 				{Key: "compartmentId", Title: "OCID of the compartment to list; empty is the whole tenancy"},
 			},
 			Repositories: ListingNative, Tags: ListingNative, Needs: "an API signing key",
-			DigestInListing: true, TimeInListing: TimeCreated, NewestFirst: true, PushEvents: []string{"queue"}, TokenLife: time.Hour,
+			DigestInListing: true, TimeInListing: TimeCreated, NewestFirst: true, TokenLife: time.Hour,
 		},
 		open: openOCIR,
 	}

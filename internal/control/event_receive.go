@@ -24,7 +24,7 @@ type Receipt struct {
 // and no error. Errors: ErrForbidden for a signature that is missing or wrong, ErrTransient while the database is away; the
 // sender tries again.
 func (c *Control) ReceiveEvent(ctx context.Context, d Delivery) ([]byte, error) {
-	secret, err := c.webhookSecret(ctx)
+	secret, err := c.sealed(ctx, SettingWebhookSecret)
 	if err != nil {
 		return nil, err
 	}
@@ -32,16 +32,25 @@ func (c *Control) ReceiveEvent(ctx context.Context, d Delivery) ([]byte, error) 
 	return r.Reply, err
 }
 
-// ReceiveAt does the same for the address of one registry: what comes there is about that registry and no other, and has to
-// prove what was asked for. Errors as ReceiveEvent, and ErrNotFound when there is no such address.
-func (c *Control) ReceiveAt(ctx context.Context, registryID, end string, d Delivery) (Receipt, error) {
+// Invitation is the leave to deliver at the address of one registry.
+type Invitation struct {
+	control *Control
+	address *store.EventAddress
+}
+
+// Invited returns the leave to deliver at an address of a registry's, or ErrNotFound when there is none.
+func (c *Control) Invited(ctx context.Context, registryID, end string) (*Invitation, error) {
 	a, err := c.invited(ctx, registryID, end)
-	if err != nil {
-		return Receipt{}, err
-	}
+	return &Invitation{c, a}, err
+}
+
+// Receive does what ReceiveEvent does: what comes here is about the address's registry and no other, and has to prove what
+// was asked for. Errors as ReceiveEvent.
+func (i *Invitation) Receive(ctx context.Context, d Delivery) (Receipt, error) {
+	c, a := i.control, i.address
 	p := event.Proof{All: true, Header: a.Header}
 	if a.Proof != nil {
-		secret, err := c.keyring.Open(a.Proof, proofOf(registryID))
+		secret, err := c.keyring.Open(a.Proof, proofOf(a.RegistryID))
 		if err != nil {
 			return Receipt{}, err
 		}
@@ -50,13 +59,7 @@ func (c *Control) ReceiveAt(ctx context.Context, registryID, end string, d Deliv
 	if a.Audience != "" {
 		p.Token = func(token string) error { return c.verifyPush(ctx, token, a.Audience, a.Email) }
 	}
-	return c.receive(ctx, registryID, d, p)
-}
-
-// Invited reports whether an address is one of a registry's: ErrNotFound if not.
-func (c *Control) Invited(ctx context.Context, registryID, end string) error {
-	_, err := c.invited(ctx, registryID, end)
-	return err
+	return c.receive(ctx, a.RegistryID, d, p)
 }
 
 func (c *Control) invited(ctx context.Context, registryID, end string) (*store.EventAddress, error) {

@@ -2,12 +2,10 @@ package control
 
 import (
 	"context"
-	"encoding/base64"
 	"strconv"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/event"
-	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -22,9 +20,6 @@ type (
 
 // MaxDelivery is the largest body of a delivery, in bytes.
 const MaxDelivery = event.MaxBody
-
-// SettingWebhookSecret is what senders that can sign have to sign with: sealed, in base64.
-const SettingWebhookSecret = "webhook.secret"
 
 // StartEventScan puts a scan of one tag on the queue, in the lane of events and in the caller's transaction. Errors:
 // ErrNotFound for an unknown registry.
@@ -95,34 +90,6 @@ func (c *Control) readAgain(ctx context.Context, tx *store.Tx, e *Event) error {
 		return err
 	}
 	return tx.SettleEvents(ctx, []int64{e.ID}, store.EventDone, "read again and stored anew", nil)
-}
-
-// SetWebhookSecret sets what senders that can sign have to sign with. Empty accepts them unsigned again.
-func (c *Control) SetWebhookSecret(ctx context.Context, s secret.Value) error {
-	sealed := ""
-	if !s.IsZero() {
-		b, err := c.keyring.Seal([]byte(s.Reveal()), SettingWebhookSecret)
-		if err != nil {
-			return err
-		}
-		sealed = base64.StdEncoding.EncodeToString(b)
-	}
-	return c.PutSetting(ctx, SettingWebhookSecret, sealed)
-}
-
-func (c *Control) webhookSecret(ctx context.Context) (secret.Value, error) {
-	text, err := c.store.Setting(ctx, SettingWebhookSecret)
-	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound || err == nil && text == "" {
-		return secret.Value{}, nil
-	}
-	if err != nil {
-		return secret.Value{}, err
-	}
-	sealed, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return secret.Value{}, tidewaiter.Errorf(tidewaiter.ErrMalformed, "setting %s is not base64", SettingWebhookSecret)
-	}
-	return c.keyring.Open(sealed, SettingWebhookSecret)
 }
 
 // JobEventRetention removes events that are old enough. It takes no arguments.

@@ -19,6 +19,7 @@ import (
 const (
 	keysTime  = 5 * time.Second  // of one request for keys
 	keysPause = 30 * time.Second // between two requests at least, whatever the tokens name
+	keysAgain = 5 * time.Second  // the same after a request that failed
 	keysLife  = time.Hour        // of keys, where the answer does not say
 	maxKeys   = 256 << 10        // bytes of an answer
 )
@@ -46,9 +47,13 @@ func (k *Keys) key(ctx context.Context, id string) (*rsa.PublicKey, error) {
 	if known != nil && now.Before(k.expires) {
 		return known, nil
 	}
-	if since := now.Sub(k.asked); since < 0 || since >= keysPause {
+	pause := keysPause
+	if k.failure != nil {
+		pause = keysAgain
+	}
+	if since := now.Sub(k.asked); since < 0 || since >= pause {
 		k.asked = now
-		k.failure = k.fetch(ctx, now)
+		k.failure = k.fetch(context.WithoutCancel(ctx), now) // for all, though the one who asks may go away
 	}
 	// Keys that are old are better than none: Google announces new ones days before it signs with them.
 	if known = k.keys[id]; known != nil {

@@ -48,7 +48,7 @@ type server struct {
 
 var errNoSuchPath = tidewaiter.Errorf(tidewaiter.ErrNotFound, "there is no such path here")
 
-// handle lets in who knows the suffix, and writes the error when there is one. Answers are never cached: a report that is
+// handle lets in who knows the suffix and shows the key, should one be set, and writes the error when there is one. Answers are never cached: a report that is
 // not ready would stay so.
 func (s *server) handle(answer func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +58,12 @@ func (s *server) handle(answer func(http.ResponseWriter, *http.Request) error) h
 			err = errNoSuchPath
 		}
 		if err == nil {
+			err = s.admit(w, r)
+		}
+		if err == nil {
+			out, done := packed(w, r)
+			defer done()
+			w = out
 			err = answer(w, r.WithContext(control.WithActor(r.Context(), "harbor")))
 		}
 		if err != nil {

@@ -51,20 +51,17 @@ func Loggable(path string) string {
 // ServeHTTP takes deliveries (POST, and DELETE as some senders have it) and answers the handshake of CloudEvents (OPTIONS).
 func (s *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	registry, end := r.PathValue("registry"), r.PathValue("end")
-	var err error
-	switch r.Method {
-	case http.MethodOptions:
-		if err = s.control.Invited(r.Context(), registry, end); err == nil {
-			allow(w, r)
-		}
-	case http.MethodPost, http.MethodDelete:
-		err = s.take(w, r, registry, end)
+	registry := r.PathValue("registry")
+	sender, err := s.control.Invited(r.Context(), registry, r.PathValue("end"))
+	switch {
+	case err != nil:
+	case r.Method == http.MethodOptions:
+		allow(w, r)
+	case r.Method == http.MethodPost || r.Method == http.MethodDelete:
+		err = take(w, r, sender)
 	default:
-		if err = s.control.Invited(r.Context(), registry, end); err == nil {
-			w.Header().Set("Allow", methods)
-			w.WriteHeader(http.StatusMethodNotAllowed)
-		}
+		w.Header().Set("Allow", methods)
+		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
 	if err != nil {
 		s.fail(w, r, registry, err)
@@ -89,10 +86,7 @@ var (
 	errCompressed = tidewaiter.Errorf(tidewaiter.ErrUnsupported, "compressed bodies are not taken").WithFix("send the body as it is")
 )
 
-func (s *inbox) take(w http.ResponseWriter, r *http.Request, registry, end string) error {
-	if err := s.control.Invited(r.Context(), registry, end); err != nil {
-		return err
-	}
+func take(w http.ResponseWriter, r *http.Request, sender *control.Invitation) error {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return errCompressed
 	}
@@ -106,7 +100,7 @@ func (s *inbox) take(w http.ResponseWriter, r *http.Request, registry, end strin
 	if len(body) == 0 {
 		return nil // somebody tries the address
 	}
-	receipt, err := s.control.ReceiveAt(r.Context(), registry, end, control.Delivery{Header: r.Header, Body: body})
+	receipt, err := sender.Receive(r.Context(), control.Delivery{Header: r.Header, Body: body})
 	if err != nil {
 		return err
 	}

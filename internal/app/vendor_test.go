@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// client calls the vendors' APIs of a server as its administrator.
-type client struct{ url string }
+// vendor calls the vendors' APIs of a server as its administrator.
+type vendor struct{ url string }
 
 // call sends body as JSON, nothing for nil, and returns the answer's status and body.
-func (c client) call(t *testing.T, method, path string, body any) (status int, answer string) {
+func (c vendor) call(t *testing.T, method, path string, body any) (status int, answer string) {
 	t.Helper()
 	var sent bytes.Buffer
 	if body != nil {
@@ -34,7 +34,7 @@ func (c client) call(t *testing.T, method, path string, body any) (status int, a
 }
 
 // write calls and wants 200.
-func (c client) write(t *testing.T, method, path string, body any) {
+func (c vendor) write(t *testing.T, method, path string, body any) {
 	t.Helper()
 	if status, answer := c.call(t, method, path, body); status != http.StatusOK {
 		t.Fatalf("%s %s: %d %s", method, path, status, answer)
@@ -42,7 +42,7 @@ func (c client) write(t *testing.T, method, path string, body any) {
 }
 
 // read gets JSON into v.
-func (c client) read(t *testing.T, path string, v any) {
+func (c vendor) read(t *testing.T, path string, v any) {
 	t.Helper()
 	status, answer := c.call(t, http.MethodGet, path, nil)
 	if status != http.StatusOK {
