@@ -116,7 +116,7 @@ func scanOf(s *tidewaiter.Scan) *client.Scan {
 
 // DeclareInput is a declaration. It is exported, as OfRegistry is, because huma reads exported embedded structs only.
 type DeclareInput struct {
-	Scan bool `query:"scan" default:"true" doc:"Scan it at once; after an update when it means something else than before."`
+	Scan string `query:"scan" enum:"true,false" default:"true" doc:"Scan it at once; after an update when it means something else than before."`
 	Body client.RegistryDraft
 }
 
@@ -125,7 +125,7 @@ func (s *server) declareRegistry(ctx context.Context, in *DeclareInput) (*body[c
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Control.DeclareRegistry(ctx, draft, in.Scan)
+	r, err := s.Control.DeclareRegistry(ctx, draft, in.Scan == "true")
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (s *server) updateRegistry(ctx context.Context, in *registryChanged) (*body
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Control.RedeclareRegistry(ctx, in.ID, draft, in.Scan)
+	r, err := s.Control.RedeclareRegistry(ctx, in.ID, draft, in.Scan == "true")
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func TestBadDeclarationsAreRefused(t *testing.T) {
 			"kind":                   func(d *client.RegistryDraft) { d.Kind = "nosuch" },
 			"url":                    func(d *client.RegistryDraft) { d.URL = "https://user:pw@host" },
 			"scope.platforms":        func(d *client.RegistryDraft) { d.Scope.Platforms = []string{"linux"} },
-			"scope.versionPattern":   func(d *client.RegistryDraft) { d.Scope.VersionPattern = "((" },
+			"scope.versionPattern":   func(d *client.RegistryDraft) { d.Scope.VersionPattern = "%q" },
 			"schedule.every":         func(d *client.RegistryDraft) { d.Schedule.Every = "often" },
 			"schedule.weekday":       func(d *client.RegistryDraft) { d.Schedule.Every = "24h" },
 			"tls.caCert":             func(d *client.RegistryDraft) { d.TLS.CACert = "no certificate" },

@@ -2,7 +2,6 @@ package connector
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -75,14 +74,22 @@ type Field struct {
 	Values   []string `json:"values,omitempty"` // when only these are allowed
 }
 
-// Form returns the first form whose required fields are given.
-func (c Capabilities) Form(given func(key string) bool) (CredentialForm, bool) {
+// Form returns the form whose required fields are all given, of several the one that requires most, the first of equals.
+func (c Capabilities) Form(given func(key string) bool) (best CredentialForm, ok bool) {
+	most := -1
 	for _, form := range c.Credentials {
-		if !slices.ContainsFunc(form.Fields, func(f Field) bool { return f.Required && !given(f.Key) }) {
-			return form, true
+		required, missing := 0, false
+		for _, f := range form.Fields {
+			if f.Required {
+				required++
+				missing = missing || !given(f.Key)
+			}
+		}
+		if !missing && required > most {
+			best, most = form, required
 		}
 	}
-	return CredentialForm{}, false
+	return best, most >= 0
 }
 
 // FormsText says what the kind's credentials need, for a remedy: "give one of basic: username and secret; token: secret".

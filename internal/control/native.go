@@ -59,7 +59,10 @@ func (c *Control) DeclareRegistry(ctx context.Context, draft *tidewaiter.Registr
 		return nil, err
 	}
 	stored, err := c.AddRegistry(ctx, &r, scan)
-	return stored, bare(err)
+	if err != nil {
+		return nil, bare(err)
+	}
+	return c.store.Registry(ctx, stored.ID)
 }
 
 // RedeclareRegistry replaces what our own API has declared, and keeps its results and history. With scan it is scanned when it means
@@ -85,7 +88,7 @@ func (c *Control) RedeclareRegistry(ctx context.Context, id string, draft *tidew
 			return nil, err
 		}
 	}
-	return &r, nil
+	return c.store.Registry(ctx, r.ID)
 }
 
 // WithdrawRegistry removes a registry that our own API has declared, with what only it led to.

@@ -8,6 +8,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/emulator"
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/discover"
+	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -150,6 +151,15 @@ func TestScansOfOneTagCount(t *testing.T) {
 func TestTimesAreKept(t *testing.T) {
 	l := newLab(t, t.TempDir()+"/test.db", tidewaiter.KindOCI, emulator.Options{Repositories: 2, Tags: 10, Plain: true, Indexes: -1, Artifacts: -1},
 		func(r *tidewaiter.Registry) { r.Scope.Newest = 3 })
+	// One of the manifests is known already, from when nobody asked for its time.
+	digest := l.e.Digest(l.e.Repositories[0], "1.1000.100")
+	m, _, err := l.e.Open(t).Manifest(t.Context(), l.e.Repositories[0], digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutManifest(t.Context(), m) }); err != nil {
+		t.Fatal(err)
+	}
 	l.list(control.ScanRequest{})
 	if n := l.requests(heads); n != 20 {
 		t.Errorf("the first listing asked for %d digests, want 20", n)

@@ -137,7 +137,7 @@ func (l *listing) fillDigests(ctx context.Context, repository string, tags []tid
 // times learns build times, and keeps them with the manifests.
 func (l *listing) times(checks *checks) times {
 	return times{source: l.source, known: KnownTime(l.Store), asked: checks.add, learnt: func(ctx context.Context, m *tidewaiter.Manifest) error {
-		return l.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutManifest(ctx, m) })
+		return l.Store.Update(ctx, func(tx *store.Tx) error { return tx.PutManifestTime(ctx, m) })
 	}}
 }
 

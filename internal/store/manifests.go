@@ -40,3 +40,14 @@ func (tx *Tx) PutManifest(ctx context.Context, m *tidewaiter.Manifest) error {
 	_, err = tx.insert(&row).On("conflict do nothing").Exec(ctx)
 	return fail(err, "store manifest %s", m.Digest)
 }
+
+// PutManifestTime stores a manifest whose build time is known, also over the same manifest without.
+func (tx *Tx) PutManifestTime(ctx context.Context, m *tidewaiter.Manifest) error {
+	doc, err := tx.codec.packJSON(m)
+	if err != nil {
+		return err
+	}
+	row := manifestRow{Digest: text(m.Digest), Kind: string(m.Kind), MediaType: text(m.MediaType), Doc: doc}
+	_, err = tx.insert(&row).On("conflict (digest) do update").Set("doc = excluded.doc").Exec(ctx)
+	return fail(err, "store manifest %s", m.Digest)
+}
