@@ -172,7 +172,7 @@ func (tx *Tx) tagsInScope(ctx context.Context, in RecordTags, repo repositoryRow
 	)
 	for i, s := range stored {
 		known := s.Known && (listed[s.Name].Digest != "" || listed[s.Name].Unchecked)
-		if known && s.Failed {
+		if known && s.Failed && !listed[s.Name].Unchecked {
 			mended = append(mended, s.ID)
 		}
 		out[i] = RecordedTag{
