@@ -61,7 +61,7 @@ func (c *Client) Event(ctx context.Context, id int64) (*EventDetails, error) {
 
 // EventReplay names the events to be looked at once more.
 type EventReplay struct {
-	IDs []int64 `json:"ids" minItems:"1" maxItems:"1000"`
+	IDs []int64 `json:"ids" minItems:"1" maxItems:"1000" nullable:"false"`
 }
 
 // EventsReplayed says which of them are, and why the others are not.

@@ -57,7 +57,7 @@ func New(c Config) http.Handler {
 func settings(version string) huma.Config {
 	c := huma.DefaultConfig("Tidewaiter", version)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = Prefix+"/openapi", "", ""
-	c.CreateHooks = nil
+	c.CreateHooks, c.Transformers = nil, []huma.Transformer{uniform}
 	c.Info.Description = "Watches container registries: what was found, how it is judged, and why."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"basic":  {Type: "http", Scheme: "basic"},

@@ -71,11 +71,15 @@ func (s *server) putEventAddress(ctx context.Context, in *eventProof) (*body[cli
 
 type eventRotation struct {
 	EventRegistry
-	Body client.EventRotation `required:"false"`
+	Body *client.EventRotation
 }
 
 func (s *server) rotateEventAddress(ctx context.Context, in *eventRotation) (*body[client.EventAddress], error) {
-	a, err := s.Control.RotateEventAddress(ctx, in.ID, time.Duration(in.Body.KeepSeconds)*time.Second)
+	var keep time.Duration
+	if in.Body != nil {
+		keep = time.Duration(in.Body.KeepSeconds) * time.Second
+	}
+	a, err := s.Control.RotateEventAddress(ctx, in.ID, keep)
 	return s.eventAddress(ctx, a, err)
 }
 

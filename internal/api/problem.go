@@ -89,6 +89,26 @@ func (s *server) problem(ctx context.Context, err error) *problem {
 	return p
 }
 
+// uniform gives what huma finds wrong with a request the form of our own problems.
+func uniform(_ huma.Context, _ string, v any) (any, error) {
+	m, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	kind := tidewaiter.ErrInvalid
+	switch m.Status {
+	case http.StatusBadRequest:
+		kind = tidewaiter.ErrMalformed
+	case http.StatusRequestEntityTooLarge:
+		kind = tidewaiter.ErrTooLarge
+	}
+	p := &problem{Type: "urn:tidewaiter:" + string(kind), Title: m.Title, Status: m.Status, Detail: m.Detail, Errors: m.Errors}
+	if len(m.Errors) > 0 {
+		p.Detail = m.Errors[0].Location + ": " + m.Errors[0].Message
+	}
+	return p, nil
+}
+
 // writeProblem answers outside of an operation.
 func writeProblem(w http.ResponseWriter, p *problem) {
 	for name, values := range p.header {
