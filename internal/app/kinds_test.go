@@ -87,7 +87,7 @@ func removesNothing(t *testing.T, s *server, e *connectortest.Emulated, r *tidew
 			if scan.State != tidewaiter.ScanFailed || scan.Error == "" {
 				t.Errorf("%+v: an incomplete listing ended as %s %q", fault, scan.State, scan.Error)
 			}
-			if fault.After > 20 || t.Failed() {
+			if fault.After > 60 || t.Failed() {
 				t.Fatalf("%+v: the listing has no end: %+v", fault, scan)
 			}
 		}

@@ -2,16 +2,10 @@ package connector_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-
 	"github.com/tidewaiter/tidewaiter/internal/connector/connectortest"
+	"github.com/tidewaiter/tidewaiter/internal/samples"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/testkit"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -49,11 +43,8 @@ func TestOldDistribution(t *testing.T) {
 
 func onDistribution(t *testing.T, o testkit.Options) {
 	server := testkit.Registry(t, o)
-	image, err := random.Image(1024, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	digest, err := image.Digest()
+	image := samples.NewImage().Step("base", samples.File("etc/os-release", "ID=debian\n")).Step("app", samples.File("app/name", "app")).MustBuild()
+	pusher, err := samples.NewPusher(server.URL, samples.Options{Username: "u", Password: "pw-1234", Transport: server.Client().Transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,13 +53,13 @@ func onDistribution(t *testing.T, o testkit.Options) {
 		Credential: &tidewaiter.Credential{ID: "c", Kind: tidewaiter.CredentialBasic, Username: "u"},
 		Secret:     secret.New("pw-1234"), Wrong: secret.New("no"),
 		Tags:   func(string) int { return 2 },
-		Digest: func(string, string) string { return digest.String() },
+		Digest: func(string, string) string { return image.Digest },
 	}
 	for i := range 12 {
 		repository := fmt.Sprintf("team/app%02d", i)
 		s.Repositories = append(s.Repositories, repository)
-		for _, tag := range []string{"v1", "latest"} {
-			push(t, server, repository+":"+tag, image)
+		if err := pusher.Push(t.Context(), repository, image, "v1", "latest"); err != nil {
+			t.Fatal(err)
 		}
 	}
 	pages, _ := s.Lists(t)
@@ -78,20 +69,4 @@ func onDistribution(t *testing.T, o testkit.Options) {
 	s.Pulls(t)
 	s.Concurrently(t)
 	s.RefusesWrongSecrets(t)
-}
-
-func push(t *testing.T, server *testkit.Server, reference string, image v1.Image) {
-	t.Helper()
-	options := []name.Option{}
-	if strings.HasPrefix(server.URL, "http:") {
-		options = append(options, name.Insecure)
-	}
-	ref, err := name.ParseReference(server.Host+"/"+reference, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := server.Client().Transport
-	if err := remote.Write(ref, image, remote.WithAuth(&authn.Basic{Username: "u", Password: "pw-1234"}), remote.WithTransport(transport)); err != nil {
-		t.Fatal(err)
-	}
 }

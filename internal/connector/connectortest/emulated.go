@@ -3,6 +3,7 @@ package connectortest
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -18,6 +19,15 @@ type Emulated struct {
 	Subject
 	Emulator *emulator.Emulator
 	Other    emulator.Login // as good a login as the emulator's own, and wrong here
+}
+
+// replaceable leaves out the addresses that no setting replaces: they follow from the registry's own, or are asked by the
+// vendors' libraries alone.
+func replaceable(endpoints map[string]string) map[string]string {
+	maps.DeleteFunc(endpoints, func(name, address string) bool {
+		return connector.CheckEndpoints(map[string]string{name: address}) != nil
+	})
+	return endpoints
 }
 
 // Network is a way to the emulator by the name it was given, to its token service beside that, and to everything else on this machine.
@@ -58,7 +68,7 @@ func Emulate(t *testing.T, kind tidewaiter.RegistryKind, o emulator.Options) *Em
 	return &Emulated{Emulator: e, Other: wrong, Subject: Subject{
 		Registry: r, Credential: c, Secret: plain,
 		Wrong:        refused,
-		Options:      connector.Options{Endpoints: e.Endpoints()},
+		Options:      connector.Options{Endpoints: replaceable(e.Endpoints())},
 		Repositories: e.Repositories(), Tags: e.Tags, Digest: e.Digest, Clock: clock,
 	}}
 }
