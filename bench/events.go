@@ -17,6 +17,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/app"
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/samples"
+	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -156,7 +157,8 @@ func (s *storm) prepare(ctx context.Context) (err error) {
 
 // makeAddress declares a registry in the database of a server that does not run, and returns the path of its address.
 func makeAddress(ctx context.Context, data, database, registry string) (string, error) {
-	a, err := app.New(ctx, app.Config{Listen: "127.0.0.1:0", Data: data, Database: database, AllowLoopback: true})
+	a, err := app.New(ctx, app.Config{Listen: "127.0.0.1:0", Data: data, Database: database, AllowLoopback: true,
+		AdminPassword: secret.New(adminPassword)})
 	if err != nil {
 		return "", err
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tidewaiter/tidewaiter/client"
+	ours "github.com/tidewaiter/tidewaiter/client"
 	"github.com/tidewaiter/tidewaiter/internal/app"
 )
 
@@ -16,7 +16,7 @@ func TestHarborShowsTheKey(t *testing.T) {
 	const key = "a key of some length"
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	h := asHarbor(t, s)
-	admin, err := client.New(s.URL(), client.Basic("admin", adminPassword))
+	admin, err := ours.New(s.URL(), ours.Basic("admin", adminPassword))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,15 +49,18 @@ func (b *deliveryBatch) put(ctx context.Context, p *pending) error {
 		return err
 	case <-p.lead:
 	}
+	defer b.handOver() // whatever happens here, others wait
 	b.run(context.WithoutCancel(ctx), b.next())
-	b.mu.Lock()
-	if len(b.waiting) > 0 {
-		b.waiting[0].lead <- struct{}{}
-	} else {
-		b.busy = false
-	}
-	b.mu.Unlock()
 	return <-p.done
+}
+
+// handOver has the next one lead, if anybody waits.
+func (b *deliveryBatch) handOver() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.busy = len(b.waiting) > 0; b.busy {
+		b.waiting[0].lead <- struct{}{}
+	}
 }
 
 // next takes a batch off the list.
@@ -81,15 +84,24 @@ func (b *deliveryBatch) next() []*pending {
 func (b *deliveryBatch) run(ctx context.Context, batch []*pending) {
 	ctx, cancel := context.WithTimeout(ctx, batchTime)
 	defer cancel()
+	answered := 0
+	defer func() { // none is left waiting by a panic
+		for _, p := range batch[answered:] {
+			p.done <- errNotStored
+		}
+	}()
 	err := b.store(ctx, batch)
 	for _, p := range batch {
+		one := err
 		if err != nil && len(batch) > 1 && ctx.Err() == nil {
-			p.done <- b.store(ctx, []*pending{p})
-		} else {
-			p.done <- err
+			one = b.store(ctx, []*pending{p})
 		}
+		p.done <- one
+		answered++
 	}
 }
+
+var errNotStored = tidewaiter.Errorf(tidewaiter.ErrTransient, "the event could not be stored")
 
 // storeBatch stores deliveries and the jobs that look at their events, in one transaction. What a sender or a queue delivers
 // again is not stored again.
