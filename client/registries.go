@@ -17,7 +17,8 @@ type RegistryDraft struct {
 	TLS        RegistryTLS       `json:"tls,omitzero"`
 	Scope      Scope             `json:"scope,omitzero"`
 	Schedule   Schedule          `json:"schedule,omitzero"`
-	Parallel   int               `json:"parallel,omitempty" minimum:"0" doc:"Image and layer jobs at once; 0 leaves it to the budget."`
+	Parallel   int               `json:"parallel,omitempty" minimum:"0" doc:"Image and layer jobs at once, over all workers; 0 leaves it to the budget."`
+	Labels     []string          `json:"labels,omitempty" maxItems:"32" doc:"Only workers that have all of these talk to it, as zone=dmz; * stands for any text and | for or."`
 	Settings   map[string]string `json:"settings,omitempty" doc:"What only its kind knows, and recheckWithin, recheckMutable, recheckAtMost."`
 }
 
@@ -29,6 +30,8 @@ type Registry struct {
 	RegistryDraft
 	CreatedAt time.Time      `json:"createdAt"`
 	UpdatedAt time.Time      `json:"updatedAt"`
+	PausedAt  time.Time      `json:"pausedAt,omitzero"` // since when nothing is begun that talks to it
+	Waiting   string         `json:"waiting,omitempty"` // what keeps its scans from going on: it is paused, or no worker is there
 	Totals    RegistryTotals `json:"totals"`
 	Finished  *Scan          `json:"finished,omitempty"` // the newest scan of all of it that ended
 	Current   *Scan          `json:"current,omitempty"`  // the newest still on its way

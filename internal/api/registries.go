@@ -87,12 +87,20 @@ func (s *server) registriesOf(ctx context.Context, list []*tidewaiter.Registry) 
 	if err != nil {
 		return nil, err
 	}
+	holds, err := s.Control.RegistryHolds(ctx, list)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]client.Registry, len(list))
 	for i, r := range list {
 		t := totals[r.ID]
 		out[i] = client.Registry{ID: r.ID, Origin: string(r.Origin), Host: r.Host(), RegistryDraft: draftOf(r), CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+			PausedAt: r.PausedAt,
 			Totals:   client.RegistryTotals{Repositories: t.Repositories, Images: t.Images, Scanned: t.Scanned, Vulnerable: t.Vulnerable, LastScanned: t.LastScanned},
 			Finished: scanOf(scans[r.ID].Finished), Current: scanOf(scans[r.ID].Current)}
+		if hold, waits := holds[r.ID]; waits {
+			out[i].Waiting = hold.Text()
+		}
 	}
 	return out, nil
 }

@@ -20,14 +20,14 @@ func registryFrom(d client.RegistryDraft) (*tidewaiter.Registry, error) {
 	}
 	return &tidewaiter.Registry{
 		Name: d.Name, Kind: tidewaiter.RegistryKind(d.Kind), URL: d.URL, CredentialID: d.Credential, TLS: tidewaiter.TLS(d.TLS),
-		Scope: scope, Schedule: schedule, Parallel: d.Parallel, Settings: d.Settings,
+		Scope: scope, Schedule: schedule, Parallel: d.Parallel, Labels: d.Labels, Settings: d.Settings,
 	}, nil
 }
 
 func draftOf(r *tidewaiter.Registry) client.RegistryDraft {
 	return client.RegistryDraft{
 		Name: r.Name, Kind: string(r.Kind), URL: r.URL, Credential: r.CredentialID, TLS: client.RegistryTLS(r.TLS),
-		Scope: scopeOf(r.Scope), Schedule: scheduleOf(r.Schedule), Parallel: r.Parallel, Settings: r.Settings,
+		Scope: scopeOf(r.Scope), Schedule: scheduleOf(r.Schedule), Parallel: r.Parallel, Labels: r.Labels, Settings: r.Settings,
 	}
 }
 

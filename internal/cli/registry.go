@@ -8,5 +8,7 @@ type registryCommand struct {
 	List   registryListCommand   `cmd:"" help:"List the registries declared at a server."`
 	Show   registryShowCommand   `cmd:"" help:"Show a registry declared at a server."`
 	Scan   registryScanCommand   `cmd:"" help:"Have a server scan a registry."`
+	Pause  registryPauseCommand  `cmd:"" help:"Have a server begin nothing any more that talks to a registry. What runs goes on."`
+	Resume registryResumeCommand `cmd:"" help:"Have a server talk to a registry again."`
 	Remove registryRemoveCommand `cmd:"" help:"Remove a registry from a server, with what only it led to."`
 }

@@ -32,6 +32,8 @@ type registryAddCommand struct {
 	CACert     string            `help:"Certificates to trust in addition, in PEM." name:"ca-cert" type:"existingfile" placeholder:"FILE"`
 	Insecure   bool              `help:"Trust any certificate."`
 	Every      string            `help:"Scan it by itself so often, as 24h; without it on demand only." placeholder:"TIME"`
+	Label      []string          `help:"A label a worker must have to talk to it, as zone=dmz; repeat for more." placeholder:"KEY=VALUE"`
+	Parallel   int               `help:"Images and layers of it worked on at once, over all workers; 0 leaves it to the server." placeholder:"N"`
 	NoScan     bool              `help:"Do not scan it at once."`
 
 	CredentialKind    string            `help:"Store a new credential of this kind and use it." placeholder:"KIND"`
@@ -53,7 +55,7 @@ func (c registryAddCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	draft := client.RegistryDraft{Name: c.Name, Kind: c.Kind, URL: c.URL, Credential: c.Credential, Scope: wireScope(scope), Settings: c.Setting,
-		Schedule: client.Schedule{Every: c.Every}, TLS: client.RegistryTLS{SkipVerify: c.Insecure}}
+		Schedule: client.Schedule{Every: c.Every}, Labels: c.Label, Parallel: c.Parallel, TLS: client.RegistryTLS{SkipVerify: c.Insecure}}
 	if c.CACert != "" {
 		pem, err := os.ReadFile(c.CACert)
 		if err != nil {

@@ -74,6 +74,7 @@ func (c *Control) RedeclareRegistry(ctx context.Context, id string, draft *tidew
 	}
 	r := *draft
 	r.ID, r.Origin, r.Position, r.CreatedAt, r.Declaration = old.ID, old.Origin, old.Position, old.CreatedAt, old.Declaration
+	r.PausedAt = old.PausedAt
 	if err := c.CheckDraft(&r); err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func (c *Control) planReplacement(have, drafts []*tidewaiter.Registry, origin ti
 
 // fingerprint is the same for registries that mean the same, wherever they stand in a list.
 func fingerprint(r *tidewaiter.Registry) string {
-	return digestOf(r.Kind, r.URL, r.CredentialID, r.TLS, r.Scope, r.Parallel, r.Settings, r.Labels)
+	return digestOf(r.Kind, r.URL, r.CredentialID, r.TLS, r.Scope, r.Parallel, r.Settings, store.LabelsText(r.Labels))
 }
 
 // address is the same for registries that look at the same place, however they look at it.

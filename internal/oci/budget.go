@@ -123,34 +123,34 @@ func (b *Budget) acquire(ctx context.Context, key laneKey, patience time.Duratio
 		return nil, w, err
 	}
 	w.add(b.now().Sub(start), "a free place")
-	release = func() {
+	free := func() { // not the result itself: that would come to call itself
 		<-l.places
 		leave()
 	}
 	for {
 		delay, on, ready := b.turn(l)
 		if ready && b.shared == nil {
-			return release, w, nil
+			return free, w, nil
 		}
 		if ready {
 			start := b.now()
 			give, err := b.share(ctx, key, l)
 			w.add(b.now().Sub(start), "a place that is shared with other processes")
 			if err != nil {
-				release()
+				free()
 				return nil, w, err
 			}
 			if give != nil {
-				return func() { give(); release() }, w, nil
+				return func() { give(); free() }, w, nil
 			}
 			continue // there is a pause now
 		}
 		if delay > patience {
-			release()
+			free()
 			return nil, w, pausedError(key.host, delay)
 		}
 		if err := sleep(ctx, delay); err != nil {
-			release()
+			free()
 			return nil, w, err
 		}
 		patience -= delay

@@ -16,7 +16,8 @@ const (
 	turnIndexSQLite   = `create index if not exists river_job_turns on river_job (queue, ` + turnSQLite + `, scheduled_at, id) where state = 'available'`
 
 	// claimPostgres returns the last turn that was looked at and the jobs taken: $1 lane, $2 last turn, $3 how many, $4 who,
-	// $5 label sets that fit, $6 kinds, $7 whether limits are passed over.
+	// $5 label sets that fit, $6 kinds, $7 whether limits are passed over. It asks for "the first, if any" where it means
+	// "exists": that would be planned as a join with all jobs that wait.
 	claimPostgres = `with recursive rotation (turn, lap, place) as (
 	select $2::text collate "C", 0, 0
 	where not exists (select 1 from river_queue where name = $1 and paused_at is not null)
@@ -37,7 +38,7 @@ const (
 		and (t.turn not like '%/_%' or g.id is null or (g.paused_at = 0 and (g.labels = '[]' or g.labels = any($5::text[]))))
 		and (t.turn not like '%/pull' or coalesce(g.parallel, 0) = 0 or $7::boolean or g.parallel > (
 			select count(*) from river_job where state = 'running' and ` + turnPostgres + ` = t.turn and metadata ->> 'left' is null))
-		and exists (select 1 from river_job where state = 'available' and queue = $1 and ` + turnPostgres + ` = t.turn and scheduled_at <= now())
+		and (select true from river_job where state = 'available' and queue = $1 and ` + turnPostgres + ` = t.turn and scheduled_at <= now() limit 1)
 	limit $3::int
 ), picked as (
 	select id from (
