@@ -5,17 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/uptrace/bun"
-
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
-
-// JudgedByOthers returns images that other advisories judged, in ascending order of their ids after the one given, at most
-// limit.
-func (r *Reader) JudgedByOthers(ctx context.Context, advisories string, after int64, limit int) ([]JudgedImage, error) {
-	out, err := r.judgedImages(ctx, after, limit, " and i.advisories <> ?", advisories)
-	return out, fail(err, "read judged images")
-}
 
 // Rejudged is what other advisories make of an image whose content is the same.
 type Rejudged struct {
@@ -72,11 +63,7 @@ func (tx *Tx) SaveRejudged(ctx context.Context, advisories string, findings int6
 		}
 		changed = append(changed, out)
 	}
-	err := inChunks(same, func(part []int64) error {
-		_, err := tx.exec(ctx, `update images set advisories = ?, judged_at = ?, updated_at = ?, findings_seen = ? where id in (?)
-			and findings_seen <= ?`, advisories, micros(now), micros(now), findings, bun.List(part), findings)
-		return err
-	})
+	err := tx.MarkJudged(ctx, advisories, findings, same, now)
 	var stored []int64
 	if err == nil {
 		err = inChunks(changed, func(part []rejudgedRow) error {

@@ -21,14 +21,23 @@ type JudgedImage struct {
 
 // JudgedImages returns judged images in ascending order of their ids after the one given, at most limit.
 func (r *Reader) JudgedImages(ctx context.Context, after int64, limit int) ([]JudgedImage, error) {
-	out, err := r.judgedImages(ctx, after, limit, "")
+	out, err := r.judgedImages(ctx, "i.id > ? and i.state = 'judged' order by i.id limit ?", after, limit)
 	return out, fail(err, "read judged images")
 }
 
-func (r *Reader) judgedImages(ctx context.Context, after int64, limit int, and string, args ...any) ([]JudgedImage, error) {
-	args = append(append([]any{after}, args...), limit)
-	found, err := rows[storedImage](ctx, r, "select "+imageColumns+", i.doc from images i where i.id > ? and i.state = 'judged'"+
-		and+" order by i.id limit ?", args...)
+// JudgedImagesByID returns those of the images that are judged, in ascending order of their ids.
+func (r *Reader) JudgedImagesByID(ctx context.Context, ids []int64) ([]JudgedImage, error) {
+	var out []JudgedImage
+	err := inChunks(distinct(ids), func(part []int64) error {
+		found, err := r.judgedImages(ctx, "i.id in (?) and i.state = 'judged' order by i.id", bun.List(part))
+		out = append(out, found...)
+		return err
+	})
+	return out, fail(err, "read judged images")
+}
+
+func (r *Reader) judgedImages(ctx context.Context, where string, args ...any) ([]JudgedImage, error) {
+	found, err := rows[storedImage](ctx, r, "select "+imageColumns+", i.doc from images i where "+where, args...)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
