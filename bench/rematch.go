@@ -56,5 +56,7 @@ func (l *lab) rematchWith(ctx context.Context, t *table, advisories string) erro
 	t.notef("%s: %s distinct packages in the fleet; %s packages have advisories. The second version brought the stored images %s findings "+
 		"more. At that rate 100,000 images take %s s of one core from the store (target: 60).", name, count(r.Distinct), count(r.Candidates),
 		count(r.StoreGained), count(int(100_000/r.Store)))
+	t.notef("%s: a day on which the advisories of %s packages change (every %dth, none of the base all images share): %s.", name,
+		count(r.Daily.Packages), dailyEvery, r.Daily.row(r.StoreImages))
 	return nil
 }

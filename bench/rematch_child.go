@@ -22,13 +22,15 @@ type rematched struct {
 	MemoryImages             int
 	Store                    float64
 	StoreImages, StoreGained int // images judged again; findings they have more of
+	Daily                    daily
+	counter                  func() int // images judged so far
 }
 
 // The sizes of the fleets.
 const (
 	memoryImages = 20_000
 	aloneImages  = 200
-	storeImages  = 2000
+	storeImages  = 2000 // unless -images says otherwise
 )
 
 // rematchChild matches fleets on one core: in memory, then from the store.
@@ -36,6 +38,7 @@ func rematchChild(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("rematch", flag.ContinueOnError)
 	advisories := flags.String("advisories", "", "directory with trivy.db")
 	dir := flags.String("dir", "", "folder to work in")
+	images := flags.Int("images", storeImages, "how many images to store")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -62,7 +65,7 @@ func rematchChild(ctx context.Context, args []string) (err error) {
 	if err := out.inMemory(ctx, f, matcher); err != nil {
 		return err
 	}
-	if err := out.fromStore(ctx, f, matcher, *dir, before, *advisories); err != nil {
+	if err := out.fromStore(ctx, f, matcher, *dir, before, *advisories, *images); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(out)

@@ -20,7 +20,7 @@ import (
 
 // fromStore judges stored images by one version of the advisories, image by image, then by the next with the job that new
 // advisories bring.
-func (out *rematched) fromStore(ctx context.Context, f *fleet, m *engine.Matcher, dir, before, after string) (err error) {
+func (out *rematched) fromStore(ctx context.Context, f *fleet, m *engine.Matcher, dir, before, after string, stored int) (err error) {
 	db, err := store.Open(ctx, store.Config{URL: filepath.Join(dir, "fleet.db")})
 	if err != nil {
 		return err
@@ -33,9 +33,11 @@ func (out *rematched) fromStore(ctx context.Context, f *fleet, m *engine.Matcher
 	if err := seed(ctx, db); err != nil {
 		return err
 	}
+	metrics := prometheus.NewRegistry()
 	pipeline := scan.New(scan.Config{Store: db, Jobs: noJobs{}, Engine: analyzer, Matcher: m, Worker: "bench", Now: time.Now,
-		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
-	images, err := storeFleet(ctx, db, f, analyzer.Version())
+		Log: slog.New(slog.DiscardHandler), Metrics: metrics})
+	out.counter = func() int { return judgedSoFar(metrics) }
+	images, err := storeFleet(ctx, db, f, analyzer.Version(), stored)
 	if err != nil {
 		return err
 	}
@@ -60,7 +62,21 @@ func (out *rematched) fromStore(ctx context.Context, f *fleet, m *engine.Matcher
 		}
 	}
 	out.StoreImages, out.StoreGained = len(images), found[1]-found[0]
-	return nil
+	return out.day(ctx, db, pipeline, m, f, after, dir, "version 1")
+}
+
+// judgedSoFar reads the pipeline's counter.
+func judgedSoFar(metrics *prometheus.Registry) int {
+	families, err := metrics.Gather()
+	if err != nil {
+		return 0
+	}
+	for _, f := range families {
+		if f.GetName() == "tidewaiter_images_judged_total" {
+			return int(f.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	return 0
 }
 
 // seed stores the policies and collections of a fresh installation.
@@ -84,7 +100,7 @@ type noJobs struct{}
 func (noJobs) Enqueue(context.Context, *store.Tx, ...tidewaiter.Job) error { return nil }
 
 // storeFleet stores images of two layers, the base and one of their own, as analysed.
-func storeFleet(ctx context.Context, db *store.DB, f *fleet, analyzer string) (ids []int64, err error) {
+func storeFleet(ctx context.Context, db *store.DB, f *fleet, analyzer string, images int) (ids []int64, err error) {
 	now := time.Now()
 	base := analysis("base", f.base)
 	base.Distribution = &tidewaiter.Distribution{Family: "debian", Release: "12.5", PrettyName: "Debian GNU/Linux 12 (bookworm)"}
@@ -92,7 +108,7 @@ func storeFleet(ctx context.Context, db *store.DB, f *fleet, analyzer string) (i
 		_, err := tx.LayerDone(ctx, base.DiffID, analyzer, base, now)
 		return err
 	})
-	for i := 0; i < storeImages && err == nil; i++ {
+	for i := 0; i < images && err == nil; i++ {
 		own := analysis(fmt.Sprint("own-", i), f.image())
 		img := &tidewaiter.Image{Digest: digest(fmt.Sprint("image-", i)), ConfigDigest: digest(fmt.Sprint("config-", i)),
 			Platform: tidewaiter.Platform{OS: "linux", Architecture: "amd64"}, CreatedAt: now,

@@ -14,7 +14,7 @@ const thinEvery = 100
 
 // thin copies an advisory database without every hundredth of its advisories: the day before, so to say.
 func thin(from, to string) (err error) {
-	if err := errors.Join(os.MkdirAll(to, 0o700), copyFile(filepath.Join(from, "trivy.db"), filepath.Join(to, "trivy.db"))); err != nil {
+	if err := copyDatabase(from, to); err != nil {
 		return err
 	}
 	db, err := bolt.Open(filepath.Join(to, "trivy.db"), 0o600, &bolt.Options{NoSync: true})
@@ -41,6 +41,11 @@ func thin(from, to string) (err error) {
 			})
 		})
 	})
+}
+
+// copyDatabase copies a database into another folder.
+func copyDatabase(from, to string) error {
+	return errors.Join(os.MkdirAll(to, 0o700), copyFile(filepath.Join(from, "trivy.db"), filepath.Join(to, "trivy.db")))
 }
 
 func copyFile(from, to string) (err error) {

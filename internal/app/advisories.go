@@ -7,7 +7,9 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/internal/advisory"
 	"github.com/tidewaiter/tidewaiter/internal/control"
+	"github.com/tidewaiter/tidewaiter/internal/engine"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
+	"github.com/tidewaiter/tidewaiter/internal/scan"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -29,15 +31,39 @@ func (a *App) openAdvisories(client *oci.Client) error {
 	return nil
 }
 
-// adopt takes a version of the advisories into use and, unless the fleet has newer ones, has every image judged by it.
+// adopt takes a version of the advisories into use and, unless the fleet has newer ones, has the images judged by it that what
+// changed concerns. The version before is still on disk here, and gone soon after.
 func (a *App) adopt(dir string, adv tidewaiter.Advisories) error {
+	beforeDir, before := a.matcher.Opened()
 	if err := a.matcher.Open(dir, adv); err != nil {
 		return err
 	}
 	a.cfg.Log.Info("advisories in use", "version", adv.Version, "built", adv.UpdatedAt)
+	if beforeDir != "" && before.Version != adv.Version {
+		if err := a.compare(beforeDir, before.Version, dir, adv.Version); err != nil {
+			a.cfg.Log.Warn("the advisories cannot be compared with the previous ones, all packages are looked up", "err", err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return a.share(ctx, adv, a.store.Dialect() == store.SQLite)
+}
+
+// compareTime bounds how long two versions of the advisories are compared. Databases of full size take seconds.
+const compareTime = 5 * time.Minute
+
+// compare keeps what differs between two versions of the advisories.
+func (a *App) compare(beforeDir, before, afterDir, after string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), compareTime)
+	defer cancel()
+	began := time.Now()
+	d, err := engine.DatabaseDifference(ctx, beforeDir, afterDir)
+	if err != nil {
+		return err
+	}
+	a.cfg.Log.Info("advisories compared", "everything", d.Everything(), "packages", len(d.Names()), "vulnerabilities", len(d.Vulnerabilities()),
+		"took", time.Since(began))
+	return a.store.Update(ctx, func(tx *store.Tx) error { return scan.SaveDifference(ctx, tx, before, after, d, time.Now()) })
 }
 
 // UpdateAdvisories looks for newer advisories now and takes them into use; the fleet follows in the background.

@@ -55,6 +55,13 @@ func (m *Matcher) Advisories() (tidewaiter.Advisories, bool) {
 	return m.advisories, m.opened
 }
 
+// Opened returns the directory of the database that is open and its version; "" while there is none.
+func (m *Matcher) Opened() (dir string, adv tidewaiter.Advisories) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.dir, m.advisories
+}
+
 // Close waits for running matches and closes the database. The Matcher is then as it was when new.
 func (m *Matcher) Close() error {
 	m.mu.Lock()

@@ -18,6 +18,10 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
+// MatcherVersion identifies what makes findings of packages and advisories. It changes whenever the same advisories may say
+// something else of the same package.
+const MatcherVersion = "1.trivy0.74.0"
+
 // Matcher answers which advisories apply to packages, under the advisory database that is open at the moment. Trivy keeps
 // its database in a package-global, so there is one Matcher a process. All methods may be called concurrently; matching
 // in parallel scales with the processors.

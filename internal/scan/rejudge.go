@@ -4,21 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
-	"github.com/tidewaiter/tidewaiter/internal/engine"
-	"github.com/tidewaiter/tidewaiter/internal/policy"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// RejudgeArgs says how far the fleet is on its way to a version of the advisories: first every distinct package is looked
-// up once, then every image is judged from what is known of its packages.
+// RejudgeArgs says how far the fleet is on its way to a version of the advisories. First the packages they may say something
+// else of are looked up; then the images nothing of that concerns are marked; what is left is judged.
 type RejudgeArgs struct {
 	Advisories string `json:"advisories"`
-	Matched    bool   `json:"matched,omitempty"` // all packages are looked up
-	After      int64  `json:"after,omitempty"`   // the last image judged
+	Force      bool   `json:"force,omitempty"`     // whatever seems to have changed: look up and judge everything
+	Forgotten  bool   `json:"forgotten,omitempty"` // what was looked up before counts for nothing any more
+	Matched    bool   `json:"matched,omitempty"`   // all packages are looked up
+	Marked     bool   `json:"marked,omitempty"`    // all images that need not be judged are marked
+	After      int64  `json:"after,omitempty"`     // marking: the last image looked at; by force: the last image judged
 }
 
 const (
@@ -26,14 +26,19 @@ const (
 	rejudgeSlice = time.Minute // how long one job goes on before it hands over to the next
 )
 
-// NewRejudgeJob returns the job that has every image judged by the advisories of a version.
+// NewRejudgeJob returns the job that brings the fleet to a version of the advisories, doing as little as that takes.
 func NewRejudgeJob(version string) tidewaiter.Job {
 	return rejudgeJob(RejudgeArgs{Advisories: version})
 }
 
+// NewForcedRejudgeJob returns the job that looks up every package and judges every image by a version of the advisories.
+func NewForcedRejudgeJob(version string) tidewaiter.Job {
+	return rejudgeJob(RejudgeArgs{Advisories: version, Force: true})
+}
+
 func rejudgeJob(a RejudgeArgs) tidewaiter.Job {
 	return tidewaiter.Job{Kind: JobRejudge, Lane: tidewaiter.LaneRescan, Args: a,
-		UniqueKey: fmt.Sprintf("%s/%t/%d", a.Advisories, a.Matched, a.After)}
+		UniqueKey: fmt.Sprintf("%s/%t/%t/%t/%t/%d", a.Advisories, a.Force, a.Forgotten, a.Matched, a.Marked, a.After)}
 }
 
 // rejudge brings the fleet to the advisories in use. No registry is asked, no layer read: findings belong to packages.
@@ -42,119 +47,149 @@ func (p *Pipeline) rejudge(ctx context.Context, run tidewaiter.JobRun) error {
 	if err != nil {
 		return err
 	}
-	began := p.Now()
-	for steps := p.rejudgeSteps(); ; {
+	r := &rejudging{Pipeline: p, RejudgeArgs: a}
+	for began := p.Now(); ; {
 		if current, err := p.fleetHas(ctx, a.Advisories); err != nil || !current {
 			return err // a newer version has a job of its own
 		}
 		if own, ok := p.Matcher.Advisories(); !ok || own.Version != a.Advisories {
 			return errOtherAdvisories()
 		}
-		done, err := steps(ctx, &a)
-		if err != nil || done {
+		done, err := r.step(ctx)
+		if err != nil {
 			return err
+		}
+		if done {
+			p.Log.Info("all images are judged by the advisories", "version", a.Advisories, "packages", r.matched, "images", r.images)
+			return nil
 		}
 		if p.Now().Sub(began) > rejudgeSlice {
-			return p.Store.Update(ctx, func(tx *store.Tx) error { return p.Jobs.Enqueue(ctx, tx, rejudgeJob(a)) })
+			if err := r.pause(ctx); err != nil {
+				return err
+			}
+			return p.Store.Update(ctx, func(tx *store.Tx) error { return p.Jobs.Enqueue(ctx, tx, rejudgeJob(r.RejudgeArgs)) })
 		}
 	}
 }
 
-// rejudgeSteps returns what does one batch after the other. What is known of packages is kept between them.
-func (p *Pipeline) rejudgeSteps() func(context.Context, *RejudgeArgs) (done bool, err error) {
-	var w *walk
-	return func(ctx context.Context, a *RejudgeArgs) (bool, error) {
-		if !a.Matched {
-			more, err := p.matchStale(ctx, a.Advisories)
-			a.Matched = err == nil && !more
+// rejudging is one slice of the work. What it keeps in memory it can read again: every step leaves its trace in the store.
+type rejudging struct {
+	*Pipeline
+	RejudgeArgs
+	match   *rematch
+	mark    *marking
+	walk    *walk
+	queue   []int64 // images left to judge, the most used first
+	queued  bool
+	matched int // packages looked up in this slice
+	images  int // images judged in this slice
+}
+
+// step does the next piece of work.
+func (r *rejudging) step(ctx context.Context) (done bool, err error) {
+	switch {
+	case r.Force && !r.Forgotten:
+		if err := r.Store.Update(ctx, func(tx *store.Tx) error { return tx.ForgetMatches(ctx) }); err != nil {
 			return false, err
 		}
-		if w == nil {
-			rules, err := p.rules(ctx)
-			if err != nil {
-				return false, err
-			}
-			w = newWalk(p, rules)
-		}
-		more, err := w.rejudgeBatch(ctx, a)
-		if errors.Is(err, errRulesChanged) {
-			w = nil // the same images again, by the rules in force now
-			return false, nil
-		}
-		return !more, err
+		r.Forgotten = true
+		return false, nil
+	case !r.Matched:
+		return false, r.matchNext(ctx)
+	case !r.Marked && !r.Force:
+		return false, r.markNext(ctx)
 	}
+	return r.judgeNext(ctx)
 }
 
-// matchStale looks up the next packages whose findings are of other advisories.
-func (p *Pipeline) matchStale(ctx context.Context, advisories string) (more bool, err error) {
-	ids, err := p.Store.StalePackages(ctx, advisories, 0, matchBatch)
+// pause finishes what a step has begun.
+func (r *rejudging) pause(ctx context.Context) error {
+	if r.match == nil {
+		return nil
+	}
+	return r.match.flush(ctx)
+}
+
+func (r *rejudging) matchNext(ctx context.Context) (err error) {
+	if r.match == nil {
+		if r.match, err = r.newRematch(ctx, r.Advisories); err != nil {
+			return err
+		}
+	}
+	more, err := r.match.next(ctx)
+	if err != nil || more {
+		return err
+	}
+	r.matched, r.match, r.Matched = r.match.looked, nil, true
+	return nil
+}
+
+func (r *rejudging) markNext(ctx context.Context) (err error) {
+	if r.mark == nil {
+		if r.mark, err = r.newMarking(ctx, r.Advisories); err != nil {
+			return err
+		}
+	}
+	last, more, err := r.mark.window(ctx, r.After)
+	if err != nil {
+		return err
+	}
+	r.After = last
+	if !more {
+		r.mark, r.Marked, r.After = nil, true, 0
+	}
+	return nil
+}
+
+// judgeNext judges the next images by what is now known of their packages.
+func (r *rejudging) judgeNext(ctx context.Context) (done bool, err error) {
+	if r.walk == nil {
+		if r.walk, err = r.rejudgingWalk(ctx); err != nil {
+			return false, err
+		}
+	}
+	ids, err := r.nextImages(ctx)
 	if err != nil || len(ids) == 0 {
-		return false, err
+		return err == nil, err
 	}
-	list, err := p.Store.Packages(ctx, ids)
+	err = r.walk.rejudgeBatch(ctx, r.Advisories, ids)
+	if errors.Is(err, errRulesChanged) {
+		r.walk = nil // the same images again, by the rules in force now
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
-	packages := make(map[int64]*tidewaiter.Package, len(list))
-	ids = ids[:0]
-	for _, pkg := range list { // without those that retention has removed meanwhile
-		packages[pkg.ID] = pkg
-		ids = append(ids, pkg.ID)
+	r.images += len(ids)
+	if r.Force {
+		r.After = ids[len(ids)-1]
+	} else {
+		r.queue = r.queue[len(ids):]
 	}
-	_, err = p.matchPackages(ctx, ids, packages)
-	return true, err
+	return false, nil
 }
 
-// rejudgeBatch judges the next images by what is now known of their packages.
-func (w *walk) rejudgeBatch(ctx context.Context, a *RejudgeArgs) (more bool, err error) {
-	images, err := w.Store.JudgedByOthers(ctx, a.Advisories, a.After, applyBatch)
-	if err != nil || len(images) == 0 {
-		return false, err
+// nextImages returns the images to judge next, none when all are.
+func (r *rejudging) nextImages(ctx context.Context) ([]int64, error) {
+	if r.Force {
+		return r.Store.JudgedBefore(ctx, r.After, applyBatch)
 	}
-	if err := w.learn(ctx, images); err != nil {
-		return false, err
+	if !r.queued {
+		var err error
+		if r.queue, err = r.Store.StaleByUse(ctx, r.Advisories); err != nil {
+			return nil, err
+		}
+		r.queued = true
 	}
-	list := make([]store.Rejudged, len(images))
-	err = w.sideBySide(ctx, len(images), func(i int) {
-		list[i] = store.Rejudged{ImageID: images[i].ID, JudgedAt: images[i].Judgement.JudgedAt, Judgement: w.rejudge(ctx, &images[i], a.Advisories)}
-	})
+	return r.queue[:min(len(r.queue), applyBatch)], nil
+}
+
+func (p *Pipeline) rejudgingWalk(ctx context.Context) (*walk, error) {
+	rules, err := p.rules(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	err = w.Store.Update(ctx, func(tx *store.Tx) error {
-		if err := w.held(ctx, tx, w.rules.generation); err != nil {
-			return err
-		}
-		if err := w.underAdvisories(ctx, tx, a.Advisories); err != nil {
-			return err
-		}
-		return tx.SaveRejudged(ctx, a.Advisories, list, w.Now())
-	})
-	if err == nil {
-		a.After = images[len(images)-1].ID
-		w.judged.Add(float64(len(images)))
-	}
-	return len(images) == applyBatch, err
-}
-
-// rejudge returns an image's judgement by other advisories; nil when nothing but their version differs.
-func (w *walk) rejudge(ctx context.Context, image *store.JudgedImage, advisories string) *tidewaiter.Judgement {
-	if image.Content == nil {
-		return nil
-	}
-	r := &tidewaiter.Result{Image: image.Image, Content: w.content(image.Content), Checks: image.Content.Checks}
-	findings := w.findingsOf(image)
-	w.rules.Declared.Apply(r, image.Names, findings)
-	j := *image.Judgement
-	countFindings(&j, findings)
-	in := w.rules.input(r, image.Names, findings, w.now)
-	in.Factors = w.factors
-	out := policy.Evaluate(in)
-	j.Verdict, j.RiskFactors = out.Verdict, out.RiskFactors
-	j.EndOfLife = engine.EndOfLife(ctx, image.Judgement.Distribution)
-	if reflect.DeepEqual(&j, image.Judgement) {
-		return nil
-	}
-	j.Advisories, j.JudgedAt = advisories, w.now
-	return &j
+	w := newWalk(p, rules)
+	w.generation, err = p.Store.FindingsGeneration(ctx)
+	return w, err
 }

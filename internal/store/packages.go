@@ -102,31 +102,6 @@ func (r *Reader) Packages(ctx context.Context, ids []int64) ([]*tidewaiter.Packa
 	return out, fail(err, "read packages")
 }
 
-// PackagesNamed returns a page of the packages of an ecosystem with one of the names, by id, and the cursor of the next
-// page: what changed advisories may concern.
-func (r *Reader) PackagesNamed(ctx context.Context, ecosystem tidewaiter.Ecosystem, names []string, p Page) ([]*tidewaiter.Package, string, error) {
-	after, err := cursorOf(p, "packages")
-	if err != nil {
-		return nil, "", err
-	}
-	var found []packageRow
-	q := whereIn(r.selectFrom(&found).Column("id", "doc").Where("p.ecosystem = ?", string(ecosystem)), "p.name", names)
-	if after != nil {
-		q = q.Where("p.id > ?", after.ID)
-	}
-	if err := q.OrderExpr("p.id").Apply(p.window).Scan(ctx); err != nil {
-		return nil, "", fail(err, "find packages")
-	}
-	found, next := cut(found, p, func(row packageRow) cursor { return cursor{Order: "packages", ID: row.ID} })
-	out := make([]*tidewaiter.Package, len(found))
-	for i := range found {
-		if out[i], err = found[i].pkg(); err != nil {
-			return nil, "", err
-		}
-	}
-	return out, next, nil
-}
-
 // UnmatchedPackages returns those of the packages whose findings are of another version of the advisories, or that were
 // never matched, in ascending order.
 func (r *Reader) UnmatchedPackages(ctx context.Context, ids []int64, advisories string) ([]int64, error) {
@@ -137,32 +112,6 @@ func (r *Reader) UnmatchedPackages(ctx context.Context, ids []int64, advisories 
 		return err
 	})
 	return out, fail(err, "find unmatched packages")
-}
-
-// StalePackages returns ids of packages whose findings are of another version of the advisories, in ascending order
-// after the one given, at most limit: what is left of a re-match of the whole fleet.
-func (r *Reader) StalePackages(ctx context.Context, advisories string, after int64, limit int) ([]int64, error) {
-	ids, err := rows[int64](ctx, r, "select id from packages where id > ? and matched <> ? order by id limit ?", after, advisories, limit)
-	return ids, fail(err, "find stale packages")
-}
-
-// ImagesWithPackages returns ids of judged images that hold one of the packages, in ascending order after the one given,
-// at most limit.
-func (r *Reader) ImagesWithPackages(ctx context.Context, packageIDs []int64, after int64, limit int) ([]int64, error) {
-	if len(packageIDs) == 0 {
-		return nil, nil
-	}
-	ids, err := rows[int64](ctx, r, `select distinct image_id from package_images where package_id in (?) and image_id > ?
-		order by image_id limit ?`, bun.List(distinct(packageIDs)), after, limit)
-	return ids, fail(err, "find the images that hold packages")
-}
-
-// ImagesNotJudgedBy returns ids of judged images whose judgement is of another version of the advisories, in ascending order
-// after the one given, at most limit.
-func (r *Reader) ImagesNotJudgedBy(ctx context.Context, advisories string, after int64, limit int) ([]int64, error) {
-	ids, err := rows[int64](ctx, r, "select id from images where id > ? and state = 'judged' and advisories <> ? order by id limit ?",
-		after, advisories, limit)
-	return ids, fail(err, "find stale images")
 }
 
 // Contents returns the stored contents of images by image id. Images that have none are left out.

@@ -38,17 +38,12 @@ func testPackages(t *testing.T, db *store.DB) {
 	w.intern(again)
 	same(t, "id of the second time", again.ID, b.ID)
 	same(t, "packages", must(db.Packages(t.Context(), []int64{b.ID, a.ID, 999, b.ID}))(t), []*tidewaiter.Package{a, b})
-	named, next, err := db.PackagesNamed(t.Context(), tidewaiter.EcosystemDeb, []string{b.Name, "c"}, store.Page{})
-	if err != nil || next != "" {
-		t.Fatal(next, err)
-	}
-	same(t, "packages by name", named, []*tidewaiter.Package{b})
 	same(t, "unmatched", must(db.UnmatchedPackages(t.Context(), []int64{a.ID, b.ID}, advisories))(t), []int64{a.ID, b.ID})
 	w.update(func(ctx context.Context, tx *store.Tx) error {
 		return tx.SaveFindings(ctx, advisories, map[int64][]tidewaiter.Finding{a.ID: nil}, nil, start)
 	})
 	same(t, "unmatched", must(db.UnmatchedPackages(t.Context(), []int64{a.ID, b.ID}, advisories))(t), []int64{b.ID})
-	same(t, "stale", must(db.StalePackages(t.Context(), advisories, 0, 10))(t), []int64{b.ID})
+	same(t, "stale", must(db.StalePackages(t.Context(), advisories, 0, 10))(t), []store.StalePackage{{Package: b}})
 }
 
 // testPackagesAtOnce has many intern overlapping packages in different orders at the same time.

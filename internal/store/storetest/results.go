@@ -65,12 +65,18 @@ func testResult(t *testing.T, db *store.DB) {
 	_, err := db.Result(t.Context(), 999)
 	kind(t, err, tidewaiter.ErrNotFound)
 
-	same(t, "images with a", must(db.ImagesWithPackages(t.Context(), []int64{a.ID}, 0, 10))(t), []int64{img.ID})
+	same(t, "holders of a", w.holders(a.ID), []store.Holding{{PackageID: a.ID, ImageID: img.ID}})
 	content.Installed = content.Installed[:1]
 	save(content)
-	same(t, "images with a", must(db.ImagesWithPackages(t.Context(), []int64{a.ID}, 0, 10))(t), []int64{})
-	same(t, "images of other advisories", must(db.ImagesNotJudgedBy(t.Context(), "other", 0, 10))(t), []int64{img.ID})
-	same(t, "images of these advisories", must(db.ImagesNotJudgedBy(t.Context(), advisories, 0, 10))(t), []int64{})
+	same(t, "holders of a", w.holders(a.ID), nil)
+}
+
+func (w *world) holders(packages ...int64) (out []store.Holding) {
+	w.Helper()
+	if err := w.db.Holders(w.Context(), packages, 0, 1<<40, func(h store.Holding) bool { out = append(out, h); return true }); err != nil {
+		w.Fatal(err)
+	}
+	return out
 }
 
 // fleet is three judged images under four names, and a tag that failed.
