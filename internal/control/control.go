@@ -118,6 +118,7 @@ type Control struct {
 	now        func() time.Time
 	newID      func() string
 	log        *slog.Logger
+	waits      flights
 }
 
 // New returns a Control.

@@ -154,7 +154,7 @@ func (r *reason) text() tidewaiter.VerdictReason {
 	}
 	switch {
 	case r.finding != nil:
-		out.Vulnerability, out.Package = r.finding.Vulnerability, nameVersion(r.finding.Package)
+		out.Vulnerability, out.Package, out.FixedIn = r.finding.Vulnerability, nameVersion(r.finding.Package), r.finding.FixedIn
 	case r.check != nil:
 		out.Check = r.check.ID
 		if r.check.Cause != "" {
