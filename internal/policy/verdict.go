@@ -97,7 +97,8 @@ func compareFindings(a, b *reason) int {
 		return c
 	}
 	return cmp.Or(comparePackages(a.finding.Package, b.finding.Package),
-		cmp.Compare(a.judged.GraceDays, b.judged.GraceDays), strings.Compare(a.judged.Why(), b.judged.Why()))
+		cmp.Compare(a.judged.GraceDays, b.judged.GraceDays), strings.Compare(a.judged.Why(), b.judged.Why()),
+		strings.Compare(a.finding.FixedIn, b.finding.FixedIn))
 }
 
 func comparePackages(a, b *tidewaiter.Package) int {
