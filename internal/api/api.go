@@ -50,6 +50,7 @@ func New(c Config) http.Handler {
 	s.credentials()
 	s.harborScanner()
 	s.verdict()
+	s.admission()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }
