@@ -97,7 +97,9 @@ func TestGate(t *testing.T) {
 		Outcome string
 		Verdict struct {
 			Platforms []struct {
-				Verdict struct{ Reasons []struct{ Vulnerability, FixedIn string } }
+				Verdict struct {
+					Reasons []struct{ Vulnerability, FixedIn string }
+				}
 			}
 		}
 	}

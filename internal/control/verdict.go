@@ -180,8 +180,14 @@ func (c *Control) fill(v *ImageVerdict, s *store.Standing, want *tidewaiter.Plat
 	}
 	images, current := shownImages(s)
 	v.Current = current
-	c.judged(v, images, want)
-	if v.Unknown = whyNot(s, images, v, want); v.Unknown != nil {
+	serving := serving(images, want)
+	c.judged(v, serving)
+	if len(serving) == 0 && len(images) > 0 {
+		v.Unknown = noPlatform(images, want)
+	} else {
+		v.Unknown = whyNot(s, v, len(serving))
+	}
+	if v.Unknown != nil {
 		v.Effect, v.Platforms, v.Failure = "", nil, ""
 	}
 }
@@ -202,10 +208,24 @@ func shownImages(s *store.Standing) (images []store.StandingImage, current bool)
 	return images, current
 }
 
-// judged takes the images that have a judgement and serve the platform, and the strongest effect of these.
-func (c *Control) judged(v *ImageVerdict, images []store.StandingImage, want *tidewaiter.Platform) {
+// serving returns the images for a platform; nil is any.
+func serving(images []store.StandingImage, want *tidewaiter.Platform) []store.StandingImage {
+	if want == nil {
+		return images
+	}
+	var out []store.StandingImage
 	for _, img := range images {
-		if img.Judgement == nil || want != nil && !img.Platform.Matches(*want) {
+		if img.Platform.Matches(*want) {
+			out = append(out, img)
+		}
+	}
+	return out
+}
+
+// judged takes the images that have a judgement, and the strongest effect of these.
+func (c *Control) judged(v *ImageVerdict, images []store.StandingImage) {
+	for _, img := range images {
+		if img.Judgement == nil {
 			continue
 		}
 		v.Platforms = append(v.Platforms, PlatformVerdict{Platform: img.Platform, Digest: img.Image.Digest, Judgement: img.Judgement,
@@ -227,21 +247,16 @@ func strength(e tidewaiter.Effect) int {
 	return slices.Index([]tidewaiter.Effect{"", tidewaiter.EffectIgnore, tidewaiter.EffectAlert, tidewaiter.EffectBlock}, e)
 }
 
-// whyNot says why the images give no verdict; nil when they do.
-func whyNot(s *store.Standing, images []store.StandingImage, v *ImageVerdict, want *tidewaiter.Platform) *UnknownVerdict {
+// whyNot says why so many images give no verdict; nil when they do. One that is not judged may be the worst.
+func whyNot(s *store.Standing, v *ImageVerdict, images int) *UnknownVerdict {
 	for _, p := range v.Platforms {
 		if p.Judgement.Advisories == "" {
 			return &UnknownVerdict{Reason: UnknownNoAdvisories, Detail: "the image was judged when there were no advisories",
 				Fix: "fetch the advisories; it is judged again when they are there"}
 		}
 	}
-	if len(v.Platforms) > 0 {
+	if images > 0 && len(v.Platforms) == images {
 		return nil
-	}
-	for _, img := range images {
-		if img.Judgement != nil {
-			return noPlatform(images, want)
-		}
 	}
 	if t := s.Tag; t != nil && t.ErrorKind != "" {
 		return &UnknownVerdict{Reason: UnknownFailed, Kind: t.ErrorKind, Detail: "the image could not be scanned: " + t.Error}

@@ -84,7 +84,16 @@ func TestVerdictIsTheWorstOfThePlatforms(t *testing.T) {
 	h.points(t, r, "library/shop", "v1", digest("1"), amd, arm)
 	h.unknown(t, control.VerdictQuery{Image: "shop:v1"}, control.UnknownNotScanned)
 	h.judge(t, amd, tidewaiter.EffectAlert, "adv")
-	h.unknown(t, control.VerdictQuery{Image: "shop:v1"}, control.UnknownNotScanned) // the other half may be worse
+	err := h.store.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.PutManifest(t.Context(), &tidewaiter.Manifest{Kind: tidewaiter.ManifestIndex, Digest: digest("1"),
+			Manifests: []tidewaiter.Descriptor{{Digest: amd.Digest}, {Digest: arm.Digest}}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"shop:v1", "shop@" + digest("1")} { // the other half may be worse
+		h.unknown(t, control.VerdictQuery{Image: name}, control.UnknownNotScanned)
+	}
 	h.judge(t, arm, tidewaiter.EffectBlock, "adv")
 	h.now = h.now.Add(time.Hour)
 
