@@ -32,7 +32,7 @@ func measures() []measure {
 		{"first", firstScan}, {"shared", sharedLayers}, {"memory", peakMemory}, {"rematch", rematch},
 		{"specifications", specifications}, {"requests", discoveryRequests}, {"waiting", interactiveStart},
 		{"million", millionTagsDiscovered},
-		{"events", pushEvents}, {"pushed", pushed},
+		{"events", pushEvents}, {"pushed", pushed}, {"verdicts", verdicts},
 	}
 }
 

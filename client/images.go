@@ -62,6 +62,7 @@ type Reason struct {
 	Rule          string `json:"rule"`
 	Vulnerability string `json:"vulnerability,omitempty"`
 	Package       string `json:"package,omitempty"`
+	FixedIn       string `json:"fixedIn,omitempty"` // versions that mend it
 	Check         int    `json:"check,omitempty"`
 	License       string `json:"license,omitempty"`
 	Severity      string `json:"severity"`

@@ -49,6 +49,8 @@ func New(c Config) http.Handler {
 	s.previews()
 	s.credentials()
 	s.harborScanner()
+	s.verdict()
+	s.admission()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }
@@ -113,8 +115,16 @@ func (s *server) admit(may tidewaiter.Permission) func(huma.Context, func(huma.C
 			writeProblem(w, s.problem(r.Context(), err))
 			return
 		}
-		next(huma.WithContext(ctx, control.WithActor(ctx.Context(), user.Name)))
+		next(huma.WithContext(ctx, context.WithValue(control.WithActor(ctx.Context(), user.Name), userKey{}, user)))
 	}
+}
+
+type userKey struct{}
+
+// require fails with ErrForbidden unless whoever asks has one more permission, for what only some uses of an operation need.
+func require(ctx context.Context, may tidewaiter.Permission) error {
+	user, _ := ctx.Value(userKey{}).(tidewaiter.User)
+	return auth.Require(user, may)
 }
 
 // Paging is what lists are asked with. It is exported because huma reads the fields of exported embedded structs only.

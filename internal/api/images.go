@@ -89,7 +89,7 @@ func verdictOf(v tidewaiter.Verdict) client.Verdict {
 	out := client.Verdict{Effect: string(v.Effect), Rules: v.Rules, Alerts: v.Alerts, Blocks: v.Blocks}
 	for _, r := range v.Reasons {
 		out.Reasons = append(out.Reasons, client.Reason{Effect: string(r.Effect), Rule: r.Rule, Vulnerability: r.Vulnerability,
-			Package: r.Package, Check: r.Check, License: r.License, Severity: r.Severity.String(), Why: r.Why, GraceDays: r.GraceDays})
+			Package: r.Package, FixedIn: r.FixedIn, Check: r.Check, License: r.License, Severity: r.Severity.String(), Why: r.Why, GraceDays: r.GraceDays})
 	}
 	return out
 }

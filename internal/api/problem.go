@@ -61,6 +61,9 @@ func (p *problem) ContentType(string) string { return "application/problem+json"
 
 // problem tells an error. What is our own mistake is logged, and not told to strangers.
 func (s *server) problem(ctx context.Context, err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
 	kind := tidewaiter.KindOf(err)
 	p := &problem{Type: "urn:tidewaiter:" + string(kind), Status: statuses[kind], Detail: err.Error(), header: http.Header{}}
 	e, ok := errors.AsType[*tidewaiter.Error](err)

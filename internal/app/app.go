@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tidewaiter/tidewaiter/internal/admission"
 	"github.com/tidewaiter/tidewaiter/internal/advisory"
 	"github.com/tidewaiter/tidewaiter/internal/api"
 	"github.com/tidewaiter/tidewaiter/internal/auth"
@@ -198,11 +199,12 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 		Prisma: prisma.New(prisma.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}),
 		Qualys: qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, AWSAccount: a.cfg.AWSAccount,
 			Replaced: func(k tidewaiter.RegistryKind) bool { return connector.Replaced(a.cfg.Endpoints, k) }}),
-		Harbor:  a.openHarbor(),
-		Inbox:   inbox.New(inbox.Config{Control: a.control, Log: a.cfg.Log}),
-		Metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
-		Ready:   a.store.Ping,
-		Log:     a.cfg.Log,
+		Harbor:    a.openHarbor(),
+		Admission: admission.New(admission.Config{Control: a.control, Auth: gate, Log: a.cfg.Log}),
+		Inbox:     inbox.New(inbox.Config{Control: a.control, Log: a.cfg.Log}),
+		Metrics:   promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
+		Ready:     a.store.Ping,
+		Log:       a.cfg.Log,
 	})
 	certificate, err := a.cfg.certificate(time.Now())
 	if err != nil {

@@ -24,7 +24,7 @@ var rings = map[string]int{
 
 	"control": 3, "doctor": 3,
 
-	"api": 4, "harbor": 4, "inbox": 4, "prisma": 4, "qualys": 4,
+	"admission": 4, "api": 4, "harbor": 4, "inbox": 4, "prisma": 4, "qualys": 4,
 
 	"httpd": 5,
 	"app":   6,

@@ -21,6 +21,7 @@ const (
 	exitOK       = 0
 	exitError    = 1 // something went wrong; the message says what
 	exitFindings = 2 // the scan worked, and found what --fail-on names
+	exitUnknown  = 3 // the gate knows nothing of the image
 	exitUsage    = 64
 	exitDenied   = 77 // the registry refused us
 )
@@ -34,6 +35,7 @@ type root struct {
 	Workers    workersCommand    `cmd:"" help:"Look at the processes that work on jobs, and at the lanes these wait in."`
 	WorkerKey  workerKeyCommand  `cmd:"" help:"Print the key workers need."`
 	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
+	Gate       gateCommand       `cmd:"" help:"Ask a server whether an image may be used, for pipelines."`
 	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
 	Registry   registryCommand   `cmd:"" help:"Look at a registry before it is declared."`
 	Image      imageCommand      `cmd:"" help:"Look at the images a server knows."`
@@ -66,7 +68,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&r,
 		kong.Name("tidewaiter"),
 		kong.Description("Watches container registries: finds images, analyses each layer once, matches vulnerabilities, judges by policy.\n\n"+
-			"Exit codes: 0 all went well, 1 something failed, 2 a scan found what --fail-on names, 64 wrong usage, 77 the registry refused us."),
+			"Exit codes: 0 all went well, 1 something failed, 2 a scan or the gate found what --fail-on names, 3 the gate has no verdict, 64 wrong usage, 77 the registry refused us."),
 		kong.UsageOnError(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.Configuration(yamlSettings, "tidewaiter.yaml"), kong.DefaultEnvars("TIDEWAITER"),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdin, stdout, stderr}),
@@ -89,8 +91,11 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // sayf writes to people. There is nobody left to tell when that fails.
 func sayf(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
-// errFindings ends a scan that worked and found what it was told to fail on.
-var errFindings = errors.New("found what --fail-on names")
+// What ends a command that worked: it found what it was told to fail on, or knows nothing of the image.
+var (
+	errFindings  = errors.New("found what --fail-on names")
+	errNoVerdict = errors.New("there is no verdict")
+)
 
 func exitCode(stderr io.Writer, err error) int {
 	switch kind := tidewaiter.KindOf(err); {
@@ -98,6 +103,8 @@ func exitCode(stderr io.Writer, err error) int {
 		return exitOK
 	case errors.Is(err, errFindings):
 		return exitFindings
+	case errors.Is(err, errNoVerdict):
+		return exitUnknown
 	case errors.Is(err, context.Canceled):
 		return exitError
 	default:

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/engine"
@@ -129,13 +128,6 @@ func parsePlatform(s string) (*tidewaiter.Platform, error) {
 	if s == "" {
 		return nil, nil
 	}
-	parts := strings.Split(s, "/")
-	if len(parts) < 2 || len(parts) > 3 {
-		return nil, tidewaiter.Invalid("platform", "%q is not a platform", s).WithFix("write it as linux/arm64 or linux/arm/v7")
-	}
-	p := &tidewaiter.Platform{OS: parts[0], Architecture: parts[1]}
-	if len(parts) == 3 {
-		p.Variant = parts[2]
-	}
-	return p, nil
+	p, err := tidewaiter.ParsePlatform(s)
+	return &p, err
 }

@@ -8,6 +8,7 @@ package control
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/oci"
@@ -119,6 +120,8 @@ type Control struct {
 	now        func() time.Time
 	newID      func() string
 	log        *slog.Logger
+	waits      flights
+	admission  atomic.Pointer[AdmissionRules] // as last read
 }
 
 // New returns a Control.

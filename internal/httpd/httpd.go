@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/admission"
 	"github.com/tidewaiter/tidewaiter/internal/api"
 	"github.com/tidewaiter/tidewaiter/internal/harbor"
 	"github.com/tidewaiter/tidewaiter/internal/inbox"
@@ -16,14 +17,15 @@ import (
 
 // Config says what to serve. Surfaces may be nil; their paths are 404 then.
 type Config struct {
-	API     http.Handler
-	Prisma  http.Handler
-	Qualys  http.Handler
-	Harbor  http.Handler
-	Inbox   http.Handler
-	Metrics http.Handler
-	Ready   func(ctx context.Context) error // nil when requests can be served
-	Log     *slog.Logger
+	API       http.Handler
+	Prisma    http.Handler
+	Qualys    http.Handler
+	Harbor    http.Handler
+	Inbox     http.Handler
+	Admission http.Handler
+	Metrics   http.Handler
+	Ready     func(ctx context.Context) error // nil when requests can be served
+	Log       *slog.Logger
 }
 
 // Handler mounts every surface.
@@ -34,13 +36,15 @@ func Handler(c Config) http.Handler {
 			mux.Handle(pattern, h)
 		}
 	}
-	mount(api.Prefix+"/", c.API)   // /tidewaiter/v1/…: our own
-	mount("/api/", c.Prisma)       // /api/v1/…, /api/v32.07/…
-	mount(harbor.Prefix, c.Harbor) // /api/v1/harbor/…: what Harbor asks a scanner
-	mount(inbox.Pattern, c.Inbox)  // /tidewaiter/v1/events/…/…: what registries send
-	mount("/csapi/", c.Qualys)     // /csapi/v1.1/…, /csapi/v1.3/…
-	mount("/auth", c.Qualys)       // POST: a token for the gateway style
-	mount("/auth/", c.Qualys)      // /auth/oidc
+	mount(api.Prefix+"/", c.API)           // /tidewaiter/v1/…: our own
+	mount("/api/", c.Prisma)               // /api/v1/…, /api/v32.07/…
+	mount(harbor.Prefix, c.Harbor)         // /api/v1/harbor/…: what Harbor asks a scanner
+	mount(inbox.Pattern, c.Inbox)          // /tidewaiter/v1/events/…/…: what registries send
+	mount(admission.Path, c.Admission)     // what a Kubernetes cluster asks
+	mount(admission.Path+"/", c.Admission) // the same at a secret address
+	mount("/csapi/", c.Qualys)             // /csapi/v1.1/…, /csapi/v1.3/…
+	mount("/auth", c.Qualys)               // POST: a token for the gateway style
+	mount("/auth/", c.Qualys)              // /auth/oidc
 	mount("/metrics", c.Metrics)
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", ready(c.Ready))

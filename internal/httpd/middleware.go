@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/admission"
 	"github.com/tidewaiter/tidewaiter/internal/harbor"
 	"github.com/tidewaiter/tidewaiter/internal/inbox"
 )
@@ -74,9 +75,10 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach what is underneath.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// loggable cuts off the end of a path that is a secret: the addresses events and Harbor's requests are sent to.
+// loggable cuts off the end of a path that is a secret: the addresses events and the requests of Harbor and of
+// clusters are sent to.
 func loggable(path string) string {
-	for _, secret := range []string{"/registry/webhook/", harbor.Prefix} {
+	for _, secret := range []string{"/registry/webhook/", harbor.Prefix, admission.Path + "/"} {
 		if before, _, found := strings.Cut(path, secret); found {
 			return before + secret + "…"
 		}

@@ -97,7 +97,8 @@ func compareFindings(a, b *reason) int {
 		return c
 	}
 	return cmp.Or(comparePackages(a.finding.Package, b.finding.Package),
-		cmp.Compare(a.judged.GraceDays, b.judged.GraceDays), strings.Compare(a.judged.Why(), b.judged.Why()))
+		cmp.Compare(a.judged.GraceDays, b.judged.GraceDays), strings.Compare(a.judged.Why(), b.judged.Why()),
+		strings.Compare(a.finding.FixedIn, b.finding.FixedIn))
 }
 
 func comparePackages(a, b *tidewaiter.Package) int {
@@ -154,7 +155,7 @@ func (r *reason) text() tidewaiter.VerdictReason {
 	}
 	switch {
 	case r.finding != nil:
-		out.Vulnerability, out.Package = r.finding.Vulnerability, nameVersion(r.finding.Package)
+		out.Vulnerability, out.Package, out.FixedIn = r.finding.Vulnerability, nameVersion(r.finding.Package), r.finding.FixedIn
 	case r.check != nil:
 		out.Check = r.check.ID
 		if r.check.Cause != "" {

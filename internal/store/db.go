@@ -40,6 +40,7 @@ type DB struct {
 	bun     *bun.DB // over writer
 	readers *sql.DB // SQLite's read pool; the writer's pool on PostgreSQL
 	pool    *pgxpool.Pool
+	endings *endings
 }
 
 // Open connects to the database and brings its tables up to date, one process at a time. A database that does not
@@ -74,6 +75,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 // Close ends all connections. What is under way fails with ErrTransient.
 func (db *DB) Close() error {
 	var errs []error
+	if db.endings != nil {
+		db.endings.close()
+	}
 	if db.readers != nil && db.readers != db.writer {
 		errs = append(errs, db.readers.Close())
 	}

@@ -35,7 +35,7 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	db.dialect, db.pool = Postgres, pool
+	db.dialect, db.pool, db.endings = Postgres, pool, newEndings(db.listenPostgres)
 	db.writer = stdlib.OpenDBFromPool(pool)
 	db.readers = db.writer
 	db.bun = bun.NewDB(db.writer, pgdialect.New(), bun.WithDiscardUnknownColumns())

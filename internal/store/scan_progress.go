@@ -87,6 +87,9 @@ func (tx *Tx) CancelScan(ctx context.Context, id string, now time.Time) error {
 	if err == nil && n > 0 {
 		_, err = tx.exec(ctx, "delete from scan_tags where scan_id = ?", id)
 	}
+	if err == nil && n > 0 {
+		err = tx.scanEnded(ctx, id)
+	}
 	return fail(err, "cancel scan %s", id)
 }
 
@@ -100,14 +103,18 @@ func (tx *Tx) FinishScanIfDone(ctx context.Context, scanID string, now time.Time
 	if err != nil || len(state) == 0 || state[0] != string(tidewaiter.ScanScanning) {
 		return false, fail(err, "finish scan %s", scanID)
 	}
-	n, err := tx.exec(ctx, `update scans set ended_at = ?, updated_at = ?, state = case
+	waited, err := rows[bool](ctx, tx.Reader, `update scans set ended_at = ?, updated_at = ?, state = case
 				when error <> '' then 'failed'
 				when repositories > 0 and repositories_listed = 0 and images_total = 0 and errors not in ('', 'null', '[]') then 'failed'
 				else 'completed' end
-			where id = ? and state = 'scanning' and not exists (select 1 from scan_tags t where t.scan_id = scans.id)`,
+			where id = ? and state = 'scanning' and not exists (select 1 from scan_tags t where t.scan_id = scans.id)
+			returning lane = 'interactive' and target <> ''`,
 		micros(now), micros(now), scanID)
-	if err == nil && n > 0 {
+	if err == nil && len(waited) > 0 {
 		err = tx.dropPassing(ctx, scanID)
 	}
-	return n > 0, fail(err, "finish scan %s", scanID)
+	if err == nil && len(waited) > 0 && waited[0] {
+		err = tx.scanEnded(ctx, scanID)
+	}
+	return len(waited) > 0, fail(err, "finish scan %s", scanID)
 }

@@ -31,7 +31,7 @@ func (db *DB) openSQLite(path string) error {
 	n := max(4, runtime.NumCPU())
 	readers.SetMaxOpenConns(n)
 	readers.SetMaxIdleConns(n)
-	db.dialect, db.writer, db.readers = SQLite, writer, readers
+	db.dialect, db.writer, db.readers, db.endings = SQLite, writer, readers, newEndings(nil)
 	db.bun = bun.NewDB(writer, sqlitedialect.New(), bun.WithDiscardUnknownColumns())
 	db.Reader = &Reader{bun: db.bun, conn: readers, dialect: SQLite, codec: newCodec(), now: db.now}
 	return nil

@@ -19,6 +19,7 @@ type Tx struct {
 	*Reader
 	sqlTx *sql.Tx
 	pgxTx pgx.Tx
+	ended []string // scans that have ended, to be told of after the commit; on SQLite
 }
 
 // SQL returns the transaction on SQLite, nil on PostgreSQL. It is there for package queue.
@@ -74,10 +75,17 @@ func (db *DB) updateSQLite(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	defer func() { _ = sqlTx.Rollback() }() // after a commit it does nothing
-	if err := fn(&Tx{Reader: db.with(sqlTx), sqlTx: sqlTx}); err != nil {
+	tx := &Tx{Reader: db.with(sqlTx), sqlTx: sqlTx}
+	if err := fn(tx); err != nil {
 		return err
 	}
-	return sqlTx.Commit()
+	if err := sqlTx.Commit(); err != nil {
+		return err
+	}
+	if len(tx.ended) > 0 {
+		db.endings.tell(tx.ended...)
+	}
+	return nil
 }
 
 // updatePostgres begins the transaction on the driver's own connection, because package queue needs a pgx.Tx, and runs

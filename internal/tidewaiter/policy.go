@@ -146,6 +146,7 @@ type VerdictReason struct {
 	Rule          string   `json:"rule"`
 	Vulnerability string   `json:"vulnerability,omitempty"`
 	Package       string   `json:"package,omitempty"` // name version
+	FixedIn       string   `json:"fixedIn,omitempty"` // of the vulnerability: versions that mend it
 	Check         int      `json:"check,omitempty"`
 	License       string   `json:"license,omitempty"`
 	Severity      Severity `json:"severity"`

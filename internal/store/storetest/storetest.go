@@ -88,6 +88,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"harbor scans", testHarborScans},
 		{"harbor failures", testHarborFailures},
 		{"harbor purge", testHarborPurge},
+		{"standing", testStanding},
+		{"await scan", testAwaitScan},
 		{"closed", testClosed},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
