@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tidewaiter/tidewaiter/internal/app"
+	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/samples"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -48,6 +49,7 @@ func TestNewAdvisoriesRejudgeWithoutAPull(t *testing.T) {
 		}
 		changed := 0
 		for name, row := range before {
+			s.tellsWhatChanged(t, row.Image, after[name])
 			if row.Image.Judgement.Vulnerabilities.Total() != after[name] {
 				changed++
 			}
@@ -66,4 +68,25 @@ func TestNewAdvisoriesRejudgeWithoutAPull(t *testing.T) {
 			}
 		}
 	})
+}
+
+// tellsWhatChanged makes sure that what is kept of an image's change leads from its findings before to as many as after.
+func (s *server) tellsWhatChanged(t *testing.T, before *tidewaiter.Image, after int) {
+	t.Helper()
+	changes, _, err := s.control.ImageChanges(t.Context(), before.Digest, control.Page{})
+	if err != nil || len(changes) == 0 || changes[len(changes)-1].Cause != tidewaiter.ChangeFirst {
+		t.Fatalf("%d changes, which do not begin with the first judgement: %v", len(changes), err)
+	}
+	total := before.Judgement.Vulnerabilities.Total()
+	if len(changes) == 1 {
+		if total != after {
+			t.Errorf("%s went from %d findings to %d, and no change says so", before.Digest, total, after)
+		}
+		return
+	}
+	c := changes[0]
+	if got := total + c.Counts.New - c.Counts.Gone; len(changes) != 2 || c.Cause != tidewaiter.ChangeAdvisories || got != after ||
+		len(c.Findings) != c.Counts.Total() || c.After.Vulnerabilities.Total() != after {
+		t.Errorf("%s went from %d findings to %d, and %d changes say %+v", before.Digest, total, after, len(changes), c)
+	}
 }

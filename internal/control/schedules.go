@@ -148,5 +148,8 @@ func (c *Control) WorkRetention(ctx context.Context, _ tidewaiter.JobRun) error 
 	if p.Any() {
 		c.log.Info("gone images removed", "tags", p.Tags, "images", p.Images, "layers", p.Layers, "packages", p.Packages)
 	}
+	if err == nil {
+		_, err = c.PurgeChanges(ctx)
+	}
 	return err
 }

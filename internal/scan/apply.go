@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"runtime"
 	"time"
@@ -69,6 +70,9 @@ type walk struct {
 	findings        map[int64][]store.DatedFinding
 	vulnerabilities map[string]*tidewaiter.Vulnerability
 	factors         map[*tidewaiter.Vulnerability]policy.Factors
+
+	generation int64                           // of the findings when the walk began; 0 when nobody asks what changed
+	changes    map[int64][]store.PackageChange // up to that generation
 }
 
 // maxKept bounds how many packages a walk keeps.
@@ -87,6 +91,7 @@ func newWalk(p *Pipeline, rules Rules) *walk {
 
 func (w *walk) forget() {
 	w.packages, w.findings = map[int64]*tidewaiter.Package{}, map[int64][]store.DatedFinding{}
+	w.changes = map[int64][]store.PackageChange{}
 	w.vulnerabilities, w.factors = map[string]*tidewaiter.Vulnerability{}, map[*tidewaiter.Vulnerability]policy.Factors{}
 }
 
@@ -140,6 +145,11 @@ func (w *walk) learn(ctx context.Context, images []store.JudgedImage) error {
 	if len(unknown) == 0 {
 		return nil
 	}
+	changes, err := w.Store.FindingChanges(ctx, unknown, 0, w.generation)
+	if err != nil {
+		return err
+	}
+	maps.Copy(w.changes, changes)
 	found, err := w.Store.DatedFindings(ctx, unknown)
 	if err != nil {
 		return err
@@ -147,7 +157,7 @@ func (w *walk) learn(ctx context.Context, images []store.JudgedImage) error {
 	var needed []int64
 	var names []string
 	for _, id := range unknown {
-		if len(found[id]) > 0 || w.licenses {
+		if len(found[id]) > 0 || len(changes[id]) > 0 || w.licenses {
 			needed = append(needed, id)
 		}
 		w.findings[id] = found[id]
@@ -183,10 +193,19 @@ func (w *walk) judgeAll(ctx context.Context, images []store.JudgedImage) ([]stor
 	var out []store.NewVerdict
 	for i, j := range all {
 		if j != nil {
-			out = append(out, store.NewVerdict{ImageID: images[i].ID, Judgement: j})
+			out = append(out, store.NewVerdict{ImageID: images[i].ID, Judgement: j, Change: w.verdictChange(&images[i], j)})
 		}
 	}
 	return out, nil
+}
+
+// verdictChange says what another verdict changed for an image; nil when nothing to speak of.
+func (w *walk) verdictChange(image *store.JudgedImage, j *tidewaiter.Judgement) *tidewaiter.ImageChange {
+	c := tidewaiter.NewImageChange(image.ID, tidewaiter.ChangePolicy, image.Judgement, j, nil)
+	if c != nil {
+		c.At = w.now // when it was judged by advisories stays
+	}
+	return c
 }
 
 // sideBySide does n pieces of arithmetic on all cores.

@@ -46,6 +46,16 @@ func (p *Pipeline) judgeFailed(ctx context.Context, run tidewaiter.JobRun, cause
 }
 
 func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
+	var err error
+	for range rulesAttempts {
+		if err = p.judgeOnce(ctx, id); !errors.Is(err, errAdvisoriesChanged) && !errors.Is(err, store.ErrOlderFindings) {
+			break
+		}
+	}
+	return err
+}
+
+func (p *Pipeline) judgeOnce(ctx context.Context, id int64) error {
 	images, err := p.Store.ImagesByID(ctx, []int64{id})
 	if err != nil {
 		return err
@@ -72,7 +82,7 @@ func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
 	checks := engine.Checks(img, content)
 	result := &tidewaiter.Result{Image: img, Content: content, Checks: checks, Findings: m.findings,
 		Vulnerabilities: m.vulnerabilities, FirstFound: m.firstFound}
-	by := judgedBy{advisories: m.version, analyzer: analyzer, endOfLife: m.endOfLife}
+	by := judgedBy{advisories: m.version, analyzer: analyzer, endOfLife: m.endOfLife, findings: m.generation}
 	for range rulesAttempts {
 		if err = p.saveJudgement(ctx, result, names, by); !errors.Is(err, errRulesChanged) {
 			break
@@ -83,6 +93,10 @@ func (p *Pipeline) judgeImage(ctx context.Context, id int64) error {
 	}
 	return err
 }
+
+// errAdvisoriesChanged says that a judgement was made by advisories that are no longer in use. The job that brings the fleet to
+// the new ones may have passed the image by.
+var errAdvisoriesChanged = tidewaiter.Errorf(tidewaiter.ErrTransient, "the advisories changed meanwhile")
 
 // saveJudgement lets policy judge a result and stores both, unless the policies changed meanwhile: errRulesChanged.
 func (p *Pipeline) saveJudgement(ctx context.Context, result *tidewaiter.Result, names []string, by judgedBy) error {
@@ -98,8 +112,11 @@ func (p *Pipeline) saveJudgement(ctx context.Context, result *tidewaiter.Result,
 		if err := p.underAdvisories(ctx, tx, by.advisories); err != nil {
 			return nil, err
 		}
+		if now, ok := p.Matcher.Advisories(); ok && now.Version != by.advisories {
+			return nil, errAdvisoriesChanged
+		}
 		return tx.SaveJudgement(ctx, store.SaveJudgement{ImageID: result.Image.ID, Content: result.Content, Checks: result.Checks,
-			Judgement: judgement, Now: p.Now()})
+			Judgement: judgement, Findings: by.findings, Now: p.Now()})
 	})
 }
 
@@ -155,6 +172,7 @@ func (p *Pipeline) configSecrets(img *tidewaiter.Image) ([]tidewaiter.Secret, er
 // matched is what the advisories say of an image's packages.
 type matched struct {
 	version         string // "" when there are no advisories yet
+	generation      int64  // of the findings
 	endOfLife       bool
 	findings        map[int64][]tidewaiter.Finding
 	vulnerabilities map[string]*tidewaiter.Vulnerability
@@ -170,7 +188,8 @@ func (p *Pipeline) match(ctx context.Context, content *tidewaiter.Content) (*mat
 	m := &matched{}
 	advisories, ok := p.Matcher.Advisories()
 	if !ok {
-		return m, nil
+		m.generation, err = p.Store.FindingsGeneration(ctx)
+		return m, err
 	}
 	m.version = advisories.Version
 	unmatched, err := p.Store.UnmatchedPackages(ctx, ids, advisories.Version)
@@ -183,6 +202,9 @@ func (p *Pipeline) match(ctx context.Context, content *tidewaiter.Content) (*mat
 		}
 	}
 	m.endOfLife = engine.EndOfLife(ctx, content.Distribution)
+	if m.generation, err = p.Store.FindingsGeneration(ctx); err != nil {
+		return nil, err
+	}
 	if m.findings, err = p.Store.Findings(ctx, ids); err != nil {
 		return nil, err
 	}

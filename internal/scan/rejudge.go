@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/engine"
@@ -74,7 +75,12 @@ func (p *Pipeline) rejudgeSteps() func(context.Context, *RejudgeArgs) (done bool
 			if err != nil {
 				return false, err
 			}
+			generation, err := p.Store.FindingsGeneration(ctx)
+			if err != nil {
+				return false, err
+			}
 			w = newWalk(p, rules)
+			w.generation = generation
 		}
 		more, err := w.rejudgeBatch(ctx, a)
 		if errors.Is(err, errRulesChanged) {
@@ -116,7 +122,7 @@ func (w *walk) rejudgeBatch(ctx context.Context, a *RejudgeArgs) (more bool, err
 	}
 	list := make([]store.Rejudged, len(images))
 	err = w.sideBySide(ctx, len(images), func(i int) {
-		list[i] = store.Rejudged{ImageID: images[i].ID, JudgedAt: images[i].Judgement.JudgedAt, Judgement: w.rejudge(ctx, &images[i], a.Advisories)}
+		list[i] = w.rejudge(ctx, &images[i], a.Advisories)
 	})
 	if err != nil {
 		return false, err
@@ -128,7 +134,7 @@ func (w *walk) rejudgeBatch(ctx context.Context, a *RejudgeArgs) (more bool, err
 		if err := w.underAdvisories(ctx, tx, a.Advisories); err != nil {
 			return err
 		}
-		return tx.SaveRejudged(ctx, a.Advisories, list, w.Now())
+		return tx.SaveRejudged(ctx, a.Advisories, w.generation, list, w.Now())
 	})
 	if err == nil {
 		a.After = images[len(images)-1].ID
@@ -137,10 +143,11 @@ func (w *walk) rejudgeBatch(ctx context.Context, a *RejudgeArgs) (more bool, err
 	return len(images) == applyBatch, err
 }
 
-// rejudge returns an image's judgement by other advisories; nil when nothing but their version differs.
-func (w *walk) rejudge(ctx context.Context, image *store.JudgedImage, advisories string) *tidewaiter.Judgement {
+// rejudge returns an image's judgement by other advisories, and what that changed.
+func (w *walk) rejudge(ctx context.Context, image *store.JudgedImage, advisories string) store.Rejudged {
+	out := store.Rejudged{ImageID: image.ID, JudgedAt: image.Judgement.JudgedAt}
 	if image.Content == nil {
-		return nil
+		return out
 	}
 	r := &tidewaiter.Result{Image: image.Image, Content: w.content(image.Content), Checks: image.Content.Checks}
 	findings := w.findingsOf(image)
@@ -149,12 +156,40 @@ func (w *walk) rejudge(ctx context.Context, image *store.JudgedImage, advisories
 	countFindings(&j, findings)
 	in := w.rules.input(r, image.Names, findings, w.now)
 	in.Factors = w.factors
-	out := policy.Evaluate(in)
-	j.Verdict, j.RiskFactors = out.Verdict, out.RiskFactors
+	verdict := policy.Evaluate(in)
+	j.Verdict, j.RiskFactors = verdict.Verdict, verdict.RiskFactors
 	j.EndOfLife = engine.EndOfLife(ctx, image.Judgement.Distribution)
-	if reflect.DeepEqual(&j, image.Judgement) {
+	same := reflect.DeepEqual(&j, image.Judgement)
+	j.Advisories, j.JudgedAt = advisories, w.now
+	cause := tidewaiter.ChangeAdvisories
+	if image.Judgement.Advisories == advisories {
+		cause = tidewaiter.ChangePolicy
+	}
+	out.Change = tidewaiter.NewImageChange(image.ID, cause, image.Judgement, &j, w.changesFor(image))
+	if !same || out.Change != nil {
+		out.Judgement = &j
+	}
+	return out
+}
+
+// changesFor lists which of an image's findings changed since it was last judged.
+func (w *walk) changesFor(image *store.JudgedImage) []tidewaiter.FindingChange {
+	if image.FindingsSeen == 0 || image.Judgement.Advisories == "" {
 		return nil
 	}
-	j.Advisories, j.JudgedAt = advisories, w.now
-	return &j
+	var out []tidewaiter.FindingChange
+	seen := map[int64]bool{}
+	for _, in := range image.Content.Installed {
+		changes := w.changes[in.PackageID]
+		first := slices.IndexFunc(changes, func(c store.PackageChange) bool { return c.Generation > image.FindingsSeen })
+		p := w.packages[in.PackageID]
+		if first < 0 || p == nil || seen[in.PackageID] {
+			continue
+		}
+		seen[in.PackageID] = true
+		for _, f := range store.Collapse(changes[first:]) {
+			out = append(out, store.FindingChangeOf(p, f))
+		}
+	}
+	return out
 }

@@ -82,4 +82,5 @@ type judgedBy struct {
 	advisories string // "" when there were none
 	analyzer   string
 	endOfLife  bool
+	findings   int64 // the generation of the findings
 }

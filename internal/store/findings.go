@@ -63,23 +63,47 @@ type vulnerabilityRow struct {
 func (tx *Tx) SaveFindings(ctx context.Context, advisories string, findings map[int64][]tidewaiter.Finding,
 	vulnerabilities map[string]*tidewaiter.Vulnerability, now time.Time,
 ) error {
-	numbers, err := tx.saveVulnerabilities(ctx, findings, vulnerabilities)
+	numbers, weighty, err := tx.saveVulnerabilities(ctx, findings, vulnerabilities)
 	if err != nil {
 		return fail(err, "store vulnerabilities")
 	}
-	return fail(inChunks(slices.Sorted(maps.Keys(findings)), func(part []int64) error {
-		return tx.saveFindings(ctx, advisories, part, findings, numbers, micros(now))
-	}), "store findings")
+	packages := slices.Sorted(maps.Keys(findings))
+	log := &changeLog{known: make(map[int64]bool, len(packages)), changed: map[int64]map[string]*ChangedFinding{}}
+	if err := tx.lockPackages(ctx, packages, log.known); err != nil {
+		return fail(err, "store findings")
+	}
+	if err := inChunks(packages, func(part []int64) error {
+		return tx.saveFindings(ctx, advisories, part, findings, numbers, log, micros(now))
+	}); err != nil {
+		return fail(err, "store findings")
+	}
+	if err := tx.touchDetails(ctx, log, weighty); err != nil {
+		return fail(err, "store findings")
+	}
+	return fail(tx.saveChanges(ctx, log, now), "store changes of findings")
+}
+
+// lockPackages locks the packages' rows, in the order of ids: two that match the same package come one after the other. It
+// sets which of them were matched before.
+func (tx *Tx) lockPackages(ctx context.Context, packages []int64, matched map[int64]bool) error {
+	return inChunks(packages, func(part []int64) error {
+		type row struct {
+			ID      int64
+			Matched bool
+		}
+		found, err := rows[row](ctx, tx.Reader, "select id, matched <> '' as matched from packages where id in (?) order by id"+tx.forUpdate(), bun.List(part))
+		for _, r := range found {
+			matched[r.ID] = r.Matched
+		}
+		return err
+	})
 }
 
 func (tx *Tx) saveFindings(ctx context.Context, advisories string, packages []int64, findings map[int64][]tidewaiter.Finding,
-	numbers map[string]int64, now int64,
+	numbers map[string]int64, log *changeLog, now int64,
 ) error {
-	// The packages' rows are locked first, in the order of ids: two that match the same package come one after the other.
-	if _, err := rows[int64](ctx, tx.Reader, "select id from packages where id in (?) order by id"+tx.forUpdate(), bun.List(packages)); err != nil {
-		return err
-	}
-	stored, err := rows[findingRow](ctx, tx.Reader, "select * from findings where package_id in (?)", bun.List(packages))
+	stored, err := rows[findingRow](ctx, tx.Reader, `select f.*, v.name as vulnerability from findings f
+		join vulnerabilities v on v.id = f.vulnerability_id where f.package_id in (?)`, bun.List(packages))
 	if err != nil {
 		return err
 	}
@@ -98,8 +122,13 @@ func (tx *Tx) saveFindings(ctx context.Context, advisories string, packages []in
 			}
 			k := key{pkg, row.VulnerabilityID}
 			was, had := old[k]
-			if !had || was.VulnerabilityID != 0 && !was.says(row) {
+			switch {
+			case !had:
 				put = append(put, row)
+				log.note(pkg, text(f.Vulnerability), nil, &row)
+			case was.VulnerabilityID != 0 && !was.says(row):
+				put = append(put, row)
+				log.note(pkg, text(f.Vulnerability), &was, &row)
 			}
 			old[k] = findingRow{} // seen: neither removed nor written again
 		}
@@ -111,6 +140,7 @@ func (tx *Tx) saveFindings(ctx context.Context, advisories string, packages []in
 		if _, err := tx.exec(ctx, "delete from findings where package_id = ? and vulnerability_id = ?", k.pkg, k.vulnerability); err != nil {
 			return err
 		}
+		log.note(k.pkg, row.Vulnerability, &row, nil)
 	}
 	if err := tx.putFindings(ctx, put); err != nil {
 		return err
@@ -130,8 +160,9 @@ func (tx *Tx) putFindings(ctx context.Context, put []findingRow) error {
 	})
 }
 
-// saveVulnerabilities stores the vulnerabilities that are new or have changed and returns the numbers of all by name.
-func (tx *Tx) saveVulnerabilities(ctx context.Context, findings map[int64][]tidewaiter.Finding, given map[string]*tidewaiter.Vulnerability) (map[string]int64, error) {
+// saveVulnerabilities stores the vulnerabilities that are new or have changed. It returns the numbers of all by name, and of
+// which of them something is known now that verdicts may depend on.
+func (tx *Tx) saveVulnerabilities(ctx context.Context, findings map[int64][]tidewaiter.Finding, given map[string]*tidewaiter.Vulnerability) (numbers map[string]int64, weighty []int64, err error) {
 	all := make(map[string]*tidewaiter.Vulnerability, len(given))
 	for _, list := range findings {
 		for _, f := range list {
@@ -145,8 +176,8 @@ func (tx *Tx) saveVulnerabilities(ctx context.Context, findings map[int64][]tide
 			all[text(name)] = v
 		}
 	}
-	numbers := make(map[string]int64, len(all))
-	err := inChunks(slices.Sorted(maps.Keys(all)), func(part []string) error {
+	numbers = make(map[string]int64, len(all))
+	err = inChunks(slices.Sorted(maps.Keys(all)), func(part []string) error {
 		stored, err := rows[vulnerabilityRow](ctx, tx.Reader, "select * from vulnerabilities where name in (?)", bun.List(part))
 		if err != nil {
 			return err
@@ -154,7 +185,8 @@ func (tx *Tx) saveVulnerabilities(ctx context.Context, findings map[int64][]tide
 		for _, row := range stored {
 			numbers[row.Name] = row.ID
 		}
-		put, err := tx.changedVulnerabilities(part, all, given, stored)
+		put, heavy, err := tx.changedVulnerabilities(part, all, given, stored)
+		weighty = append(weighty, heavy...)
 		if err != nil || len(put) == 0 {
 			return err
 		}
@@ -168,15 +200,14 @@ func (tx *Tx) saveVulnerabilities(ctx context.Context, findings map[int64][]tide
 		}
 		return err
 	})
-	return numbers, err
+	return numbers, weighty, err
 }
 
-func (tx *Tx) changedVulnerabilities(names []string, all, given map[string]*tidewaiter.Vulnerability, stored []vulnerabilityRow) ([]vulnerabilityRow, error) {
+func (tx *Tx) changedVulnerabilities(names []string, all, given map[string]*tidewaiter.Vulnerability, stored []vulnerabilityRow) (put []vulnerabilityRow, weighty []int64, err error) {
 	old := make(map[string]vulnerabilityRow, len(stored))
 	for _, row := range stored {
 		old[row.Name] = row
 	}
-	var put []vulnerabilityRow
 	for _, name := range names {
 		was, had := old[name]
 		if _, is := given[name]; had && !is {
@@ -185,17 +216,23 @@ func (tx *Tx) changedVulnerabilities(names []string, all, given map[string]*tide
 		v := all[name]
 		doc, err := tx.codec.packJSON(v)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if had && string(was.Doc) == string(doc) {
 			continue
+		}
+		if had {
+			var old tidewaiter.Vulnerability
+			if err := tx.codec.unpackJSON(was.Doc, &old); err != nil || !old.WeighsLike(v) {
+				weighty = append(weighty, was.ID) // a damaged document is replaced
+			}
 		}
 		put = append(put, vulnerabilityRow{
 			Name: name, Severity: int(v.Severity), Score: v.Score, PublishedAt: micros(v.Published), Doc: doc,
 		})
 	}
 	slices.SortFunc(put, func(a, b vulnerabilityRow) int { return cmp.Compare(a.Name, b.Name) })
-	return put, nil
+	return put, weighty, nil
 }
 
 // Findings returns the findings of packages by package, each list by vulnerability. Packages without any are left out.

@@ -61,6 +61,7 @@ type judgementRow struct {
 	Blocks          int64
 	Incomplete      bool
 	Judgement       string
+	FindingsSeen    int64 // the generation its findings were read at; 0 when nobody can say
 }
 
 // imageDocument is what of an image is only ever read as a whole.
@@ -172,4 +173,4 @@ const imageColumns = `i.id, i.digest, i.config_digest, i.media_type, i.os, i.arc
 const judgementColumns = `i.first_judged, i.advisories, i.analyzer, i.judged_at, i.distro_family, i.distro_release,
 	i.distro_name, i.end_of_life, i.packages, i.vuln_critical, i.vuln_high, i.vuln_medium, i.vuln_low, i.vuln_negligible,
 	i.vuln_unknown, i.fixable, i.secrets, i.check_critical, i.check_high, i.check_medium, i.check_low, i.check_negligible,
-	i.check_unknown, i.vuln_risk, i.check_risk, i.worst, i.verdict, i.alerts, i.blocks, i.incomplete, i.judgement`
+	i.check_unknown, i.vuln_risk, i.check_risk, i.worst, i.verdict, i.alerts, i.blocks, i.incomplete, i.judgement, i.findings_seen`

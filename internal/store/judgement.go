@@ -16,12 +16,17 @@ type SaveJudgement struct {
 	Content   *tidewaiter.Content // its packages interned; nil keeps the stored content and checks
 	Checks    []tidewaiter.Check
 	Judgement *tidewaiter.Judgement
+	Findings  int64 // the generation the findings were read at: FindingsGeneration, asked before reading them
 	Now       time.Time
 }
 
+// ErrOlderFindings says that an image was judged meanwhile by newer findings than those a judgement was made from.
+var ErrOlderFindings = tidewaiter.Errorf(tidewaiter.ErrTransient, "it was judged by newer findings meanwhile")
+
 // SaveJudgement stores an image's judgement and content. The image is judged from now on, and tags all of whose images
 // are judged by the same analyzer show them and are settled as done. Running it twice counts nothing twice. An image
-// that does not exist is ErrNotFound; a package that was purged since it was interned is ErrTransient.
+// that does not exist is ErrNotFound; a package that was purged since it was interned is ErrTransient, and so is a
+// judgement made from older findings than the stored one (ErrOlderFindings). What it changed is kept with it: see ImageChange.
 //
 // A tag that was to be judged again by force is settled by the first of its images.
 func (tx *Tx) SaveJudgement(ctx context.Context, in SaveJudgement) (settledScans []string, err error) {
@@ -41,20 +46,33 @@ func (tx *Tx) saveJudgement(ctx context.Context, in SaveJudgement) ([]string, er
 	if j.JudgedAt == 0 {
 		j.JudgedAt = now
 	}
+	before, err := tx.lockJudged(ctx, in.ImageID)
+	if err != nil {
+		return nil, err
+	}
+	if before.FindingsSeen > in.Findings {
+		return nil, ErrOlderFindings
+	}
+	j.FindingsSeen = in.Findings
 	row := storedImage{ID: in.ImageID, State: string(tidewaiter.ImageJudged), UpdatedAt: now, judgementRow: j}
 	res, err := tx.update(&row).
 		Column("state", "error_kind", "error", "updated_at", "advisories", "analyzer", "judged_at", "distro_family",
 			"distro_release", "distro_name", "end_of_life", "packages", "vuln_critical", "vuln_high", "vuln_medium", "vuln_low",
 			"vuln_negligible", "vuln_unknown", "fixable", "secrets", "check_critical", "check_high", "check_medium", "check_low",
 			"check_negligible", "check_unknown", "vuln_risk", "check_risk", "worst", "verdict", "alerts", "blocks", "incomplete",
-			"judgement").
+			"judgement", "findings_seen").
 		Set("first_judged = case when first_judged = 0 then ? else first_judged end", j.JudgedAt).
 		Where("i.id = ?", in.ImageID).Exec(ctx)
 	if err := one(res, err); err != nil {
 		return nil, err
 	}
+	held, err := tx.packagesHeld(ctx, in.ImageID, before)
+	if err != nil {
+		return nil, err
+	}
+	holds := held
 	if in.Content != nil {
-		if err := tx.saveContent(ctx, in); err != nil {
+		if holds, err = tx.saveContent(ctx, in); err != nil {
 			return nil, err
 		}
 	}
@@ -64,11 +82,15 @@ func (tx *Tx) saveJudgement(ctx context.Context, in SaveJudgement) ([]string, er
 		return nil, err
 	}
 	settled, _, err := tx.showTags(ctx, tags, in.Judgement.Analyzer, false)
-	return settled, err
+	if err != nil {
+		return nil, err
+	}
+	return settled, tx.changedByJudgement(ctx, in, before, held, holds)
 }
 
-// saveContent writes an image's content and posting lists unless they are stored as they are.
-func (tx *Tx) saveContent(ctx context.Context, in SaveJudgement) error {
+// saveContent writes an image's content and posting lists unless they are stored as they are. It returns the distinct
+// packages.
+func (tx *Tx) saveContent(ctx context.Context, in SaveJudgement) ([]int64, error) {
 	c := in.Content
 	stored := &StoredContent{
 		Distribution: c.Distribution, Installed: make([]InstalledRef, len(c.Installed)),
@@ -77,25 +99,26 @@ func (tx *Tx) saveContent(ctx context.Context, in SaveJudgement) error {
 	packages := make([]int64, len(c.Installed))
 	for i, p := range c.Installed {
 		if p.Package == nil || p.Package.ID == 0 {
-			return tidewaiter.Errorf(tidewaiter.ErrBug, "a package of image %d is not interned", in.ImageID)
+			return nil, tidewaiter.Errorf(tidewaiter.ErrBug, "a package of image %d is not interned", in.ImageID)
 		}
 		packages[i] = p.Package.ID
 		stored.Installed[i] = InstalledRef{PackageID: p.Package.ID, Layer: p.Layer, Path: p.Path}
 	}
+	packages = distinct(packages)
 	plain, err := EncodeContent(stored)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	doc := tx.codec.pack(plain)
 	before, err := rows[[]byte](ctx, tx.Reader, "select doc from image_contents where image_id = ?", in.ImageID)
 	if err != nil || len(before) > 0 && bytes.Equal(before[0], doc) {
-		return err
+		return packages, err
 	}
 	if _, err := tx.exec(ctx, `insert into image_contents (image_id, doc) values (?, ?)
 			on conflict (image_id) do update set doc = excluded.doc`, in.ImageID, doc); err != nil {
-		return err
+		return nil, err
 	}
-	return tx.postPackages(ctx, in.ImageID, distinct(packages))
+	return packages, tx.postPackages(ctx, in.ImageID, packages)
 }
 
 // postPackages makes the posting lists say that the image holds exactly these packages, which are sorted.

@@ -22,6 +22,7 @@ type Rejudged struct {
 	ImageID   int64
 	JudgedAt  time.Time             // when the judgement was made that this one replaces
 	Judgement *tidewaiter.Judgement // nil when nothing changed but the version of the advisories
+	Change    *tidewaiter.ImageChange
 }
 
 type rejudgedRow struct {
@@ -43,12 +44,16 @@ type rejudgedRow struct {
 	Judgement      string `json:"judgement"`
 }
 
-// SaveRejudged stores what a version of the advisories makes of images, any number at once. An image that was judged again
-// since it was read keeps the judgement of that.
-func (tx *Tx) SaveRejudged(ctx context.Context, advisories string, list []Rejudged, now time.Time) error {
+// SaveRejudged stores what a version of the advisories makes of images, any number at once, by findings read at a generation.
+// An image that was judged again since it was read keeps the judgement of that; what changed for the others is kept.
+func (tx *Tx) SaveRejudged(ctx context.Context, advisories string, findings int64, list []Rejudged, now time.Time) error {
 	var same []int64
 	var changed []rejudgedRow
+	changes := map[int64]*tidewaiter.ImageChange{}
 	for _, r := range list {
+		if r.Change != nil && r.Judgement != nil {
+			changes[r.ImageID] = r.Change
+		}
 		if r.Judgement == nil {
 			same = append(same, r.ImageID)
 			continue
@@ -68,19 +73,38 @@ func (tx *Tx) SaveRejudged(ctx context.Context, advisories string, list []Rejudg
 		changed = append(changed, out)
 	}
 	err := inChunks(same, func(part []int64) error {
-		_, err := tx.exec(ctx, "update images set advisories = ?, judged_at = ?, updated_at = ? where id in (?)", advisories, micros(now), micros(now), bun.List(part))
+		_, err := tx.exec(ctx, `update images set advisories = ?, judged_at = ?, updated_at = ?, findings_seen = ? where id in (?)
+			and findings_seen <= ?`, advisories, micros(now), micros(now), findings, bun.List(part), findings)
 		return err
 	})
+	var stored []int64
 	if err == nil {
-		err = inChunks(changed, func(part []rejudgedRow) error { return tx.saveRejudged(ctx, advisories, part, micros(now)) })
+		err = inChunks(changed, func(part []rejudgedRow) error {
+			ids, err := tx.saveRejudged(ctx, advisories, findings, part, micros(now))
+			stored = append(stored, ids...)
+			return err
+		})
+	}
+	if err == nil {
+		err = tx.insertChanges(ctx, changesOf(stored, changes))
 	}
 	return fail(err, "store judgements")
 }
 
-func (tx *Tx) saveRejudged(ctx context.Context, advisories string, part []rejudgedRow, now int64) error {
+// changesOf picks the changes of images whose rows were written, in the order of ids.
+func changesOf(stored []int64, changes map[int64]*tidewaiter.ImageChange) (out []*tidewaiter.ImageChange) {
+	for _, id := range distinct(stored) {
+		if c := changes[id]; c != nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (tx *Tx) saveRejudged(ctx context.Context, advisories string, findings int64, part []rejudgedRow, now int64) (stored []int64, err error) {
 	doc, err := json.Marshal(part)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	set, from := "", "json_each(?) as j"
 	value := func(column string) string { return "j.value ->> '$." + column + "'" }
@@ -94,7 +118,7 @@ func (tx *Tx) saveRejudged(ctx context.Context, advisories string, part []rejudg
 		"fixable", "vuln_risk", "worst", "verdict", "alerts", "blocks", "judgement"} {
 		set += ", " + column + " = " + value(column)
 	}
-	_, err = tx.exec(ctx, "update images set advisories = ?, judged_at = ?, updated_at = ?, end_of_life = ("+value("end_of_life")+" = 1)"+set+
-		" from "+from+" where images.id = "+value("id")+" and images.judged_at = "+value("before"), advisories, now, now, string(doc))
-	return err
+	return rows[int64](ctx, tx.Reader, "update images set advisories = ?, judged_at = ?, updated_at = ?, findings_seen = ?, end_of_life = ("+
+		value("end_of_life")+" = 1)"+set+" from "+from+" where images.id = "+value("id")+" and images.judged_at = "+value("before")+
+		" and images.findings_seen <= ? returning images.id", advisories, now, now, findings, string(doc), findings)
 }

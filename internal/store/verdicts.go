@@ -14,6 +14,7 @@ import (
 type JudgedImage struct {
 	*tidewaiter.Image                // with layers, config and judgement
 	FirstJudged       time.Time      // no finding was first found on it before that
+	FindingsSeen      int64          // the generation its findings were read at; 0 when nobody can say
 	Names             []string       // the full names, host/repository:tag, of the tags there that point to it
 	Content           *StoredContent // nil when there is none, or what is stored cannot be read
 }
@@ -33,7 +34,7 @@ func (r *Reader) judgedImages(ctx context.Context, after int64, limit int, and s
 	}
 	out, ids := make([]JudgedImage, len(found)), make([]int64, len(found))
 	for i := range found {
-		ids[i], out[i].FirstJudged = found[i].ID, timeOf(found[i].FirstJudged)
+		ids[i], out[i].FirstJudged, out[i].FindingsSeen = found[i].ID, timeOf(found[i].FirstJudged), found[i].FindingsSeen
 		if out[i].Image, err = r.image(&found[i]); err != nil {
 			return nil, err
 		}
@@ -98,6 +99,7 @@ func (r *Reader) FirstJudged(ctx context.Context, imageID int64) (time.Time, err
 type NewVerdict struct {
 	ImageID   int64
 	Judgement *tidewaiter.Judgement // with the verdict and risk factors to store; the rest as it was read
+	Change    *tidewaiter.ImageChange
 }
 
 type verdictRow struct {
@@ -110,24 +112,28 @@ type verdictRow struct {
 }
 
 // SaveVerdicts stores the verdicts and risk factors of images, any number at once, and returns how many were stored. An
-// image that was judged again since it was read keeps the verdict of that.
+// image that was judged again since it was read keeps the verdict of that; what changed for the others is kept.
 func (tx *Tx) SaveVerdicts(ctx context.Context, verdicts []NewVerdict, now time.Time) (stored int, err error) {
 	list := make([]verdictRow, len(verdicts))
+	changes := make(map[int64]*tidewaiter.ImageChange, len(verdicts))
 	for i, v := range verdicts {
 		row, err := judgementRowOf(v.Judgement)
 		if err != nil {
 			return 0, err
 		}
 		list[i] = verdictRow{ID: v.ImageID, JudgedAt: row.JudgedAt, Verdict: row.Verdict, Alerts: row.Alerts, Blocks: row.Blocks, Judgement: row.Judgement}
+		changes[v.ImageID] = v.Change
 	}
 	query := `update images set verdict = j.value ->> '$.verdict', alerts = j.value ->> '$.alerts', blocks = j.value ->> '$.blocks',
 			judgement = j.value ->> '$.judgement', updated_at = ?
-		from json_each(?) as j where images.id = j.value ->> '$.id' and images.judged_at = j.value ->> '$.judged_at'`
+		from json_each(?) as j where images.id = j.value ->> '$.id' and images.judged_at = j.value ->> '$.judged_at'
+			and images.judgement <> j.value ->> '$.judgement' returning images.id`
 	if tx.dialect == Postgres {
 		query = `update images set verdict = j.verdict, alerts = j.alerts, blocks = j.blocks, judgement = j.judgement, updated_at = ?
 			from jsonb_to_recordset(?::jsonb) as j (id bigint, judged_at bigint, verdict text, alerts bigint, blocks bigint, judgement text)
-			where images.id = j.id and images.judged_at = j.judged_at`
+			where images.id = j.id and images.judged_at = j.judged_at and images.judgement <> j.judgement returning images.id`
 	}
+	var ids []int64
 	err = inChunks(list, func(part []verdictRow) error {
 		if len(part) == 0 {
 			return nil
@@ -136,11 +142,14 @@ func (tx *Tx) SaveVerdicts(ctx context.Context, verdicts []NewVerdict, now time.
 		if err != nil {
 			return err
 		}
-		n, err := tx.exec(ctx, query, micros(now), string(doc))
-		stored += int(n)
+		found, err := rows[int64](ctx, tx.Reader, query, micros(now), string(doc))
+		ids = append(ids, found...)
 		return err
 	})
-	return stored, fail(err, "store verdicts")
+	if err == nil {
+		err = tx.insertChanges(ctx, changesOf(ids, changes))
+	}
+	return len(ids), fail(err, "store verdicts")
 }
 
 // DatedFinding is a finding and when it was first made.

@@ -1,6 +1,9 @@
 package tidewaiter
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Finding is one vulnerability of one Package under one version of the advisories.
 type Finding struct {
@@ -28,6 +31,13 @@ type Vulnerability struct {
 	References  []string  `json:"references,omitempty"`
 	Published   time.Time `json:"published,omitzero"`
 	Modified    time.Time `json:"modified,omitzero"`
+}
+
+// WeighsLike reports whether two accounts of a vulnerability agree in all that a verdict can depend on. When somebody last
+// touched it, its title and its weaknesses do not weigh.
+func (v *Vulnerability) WeighsLike(o *Vulnerability) bool {
+	return v.Severity == o.Severity && v.Score == o.Score && v.Vector == o.Vector && v.ScoreV2 == o.ScoreV2 && v.VectorV2 == o.VectorV2 &&
+		v.Published.Equal(o.Published) && v.Description == o.Description && slices.Equal(v.References, o.References)
 }
 
 // Advisories identifies one version of the advisory database.
