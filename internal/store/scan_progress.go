@@ -86,6 +86,9 @@ func (tx *Tx) CancelScan(ctx context.Context, id string, now time.Time) error {
 		micros(now), micros(now), id)
 	if err == nil && n > 0 {
 		_, err = tx.exec(ctx, "delete from scan_tags where scan_id = ?", id)
+		if err == nil {
+			err = tx.scanEnded(ctx, id, now)
+		}
 	}
 	return fail(err, "cancel scan %s", id)
 }
@@ -107,7 +110,9 @@ func (tx *Tx) FinishScanIfDone(ctx context.Context, scanID string, now time.Time
 			where id = ? and state = 'scanning' and not exists (select 1 from scan_tags t where t.scan_id = scans.id)`,
 		micros(now), micros(now), scanID)
 	if err == nil && n > 0 {
-		err = tx.dropPassing(ctx, scanID)
+		if err = tx.dropPassing(ctx, scanID); err == nil {
+			err = tx.scanEnded(ctx, scanID, now)
+		}
 	}
 	return n > 0, fail(err, "finish scan %s", scanID)
 }
