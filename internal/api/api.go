@@ -51,6 +51,7 @@ func New(c Config) http.Handler {
 	s.harborScanner()
 	s.verdict()
 	s.admission()
+	s.webhooks()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

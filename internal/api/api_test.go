@@ -37,6 +37,7 @@ type server struct {
 	store   *store.DB
 	control *control.Control
 	jobs    *jobs
+	log     *slog.Logger
 }
 
 // onBoth runs a test over SQLite and over PostgreSQL.
@@ -47,15 +48,15 @@ func onBoth(t *testing.T, f func(t *testing.T, s *server)) {
 
 func start(t *testing.T, database string) *server {
 	t.Helper()
-	s := &server{T: t, jobs: &jobs{}}
 	log := slog.New(slog.DiscardHandler)
+	s := &server{T: t, jobs: &jobs{}, log: log}
 	var err error
 	s.store, err = store.Open(t.Context(), store.Config{URL: database, Log: log, Now: time.Now})
 	s.must(err)
 	t.Cleanup(func() { _ = s.store.Close() })
 	keys, err := secret.Open(filepath.Join(t.TempDir(), "key"))
 	s.must(err)
-	s.control = control.New(control.Config{Store: s.store, Jobs: s.jobs, Lanes: newLanes(), Keyring: keys, Prober: prober{}, Now: time.Now,
+	s.control = control.New(control.Config{Store: s.store, Jobs: s.jobs, Lanes: newLanes(), Keyring: keys, Prober: prober{}, Webhooks: withWebhooks(s, keys), Now: time.Now,
 		NewID: uuid.NewString, Log: log, Advisories: func() control.AdvisoryState {
 			return control.AdvisoryState{Current: &tidewaiter.Advisories{Version: "v1"}}
 		}})

@@ -28,6 +28,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/event"
 	"github.com/tidewaiter/tidewaiter/internal/httpd"
 	"github.com/tidewaiter/tidewaiter/internal/inbox"
+	"github.com/tidewaiter/tidewaiter/internal/notify"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/prisma"
 	"github.com/tidewaiter/tidewaiter/internal/qualys"
@@ -46,6 +47,7 @@ type App struct {
 	store      *store.DB
 	queue      *queue.Queue
 	control    *control.Control
+	notifier   *notify.Notifier
 	matcher    *engine.Matcher
 	advisories *advisory.Keeper
 	keyring    *secret.Keyring
@@ -96,10 +98,12 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	}
 	a.control = control.New(control.Config{
 		Store: a.store, Jobs: a.queue, Lanes: lanesOf{a.queue, a.store}, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
-		Previewer: Previewer{connections, discover.KnownTime(a.store), a.cfg.Rotation}, VerifyPush: keys.VerifyPush, Queues: connections, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
+		Previewer: Previewer{connections, discover.KnownTime(a.store), a.cfg.Rotation}, VerifyPush: keys.VerifyPush, Queues: connections, Webhooks: a.openWebhooks(keyring, metrics),
+		Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
 	a.openEvents(connections)
 	a.openCalendar()
+	a.tidyWebhooks()
 	if a.cfg.WorkerOnly {
 		return a, a.openMonitor(metrics)
 	}
@@ -251,8 +255,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { a.advisories.Run(gctx); return nil })
 	group.Go(func() error { a.followAdvisories(gctx); return nil })
-	if !a.cfg.WorkerOnly { // a worker may be where the clouds' queues cannot be reached
+	if !a.cfg.WorkerOnly { // a worker may be where the clouds' queues, and who is to be told, cannot be reached
 		group.Go(func() error { a.puller.Run(gctx); return nil })
+		group.Go(func() error { a.notifier.Run(gctx); return nil })
 	}
 	if a.budgets != nil {
 		group.Go(func() error { a.budgets.Run(gctx); return nil })

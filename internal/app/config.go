@@ -27,7 +27,7 @@ type Config struct {
 	Workers        int  // images and layers at once; 0 is two for each core
 	Advisories     []string
 	NoSecrets      bool // do not look for secrets in images
-	AllowLoopback  bool // registries on this machine, for demos and tests
+	AllowLoopback  bool // registries and receivers of webhooks on this machine, for demos and tests
 	AdminUser      string
 	AdminPassword  secret.Value            // of the first user; made up and printed when empty
 	MasterKey      secret.Value            // instead of the key file in Data
@@ -45,6 +45,10 @@ type Config struct {
 
 	Limits   oci.Limits        // of what is sent to one registry's host with one credential
 	Rotation discover.Rotation // of known tags, on registries whose lists do not say where they point
+
+	// AllowPrivateWebhooks lets webhooks go to private addresses. Whoever may add a webhook can then reach into the network
+	// this process is in.
+	AllowPrivateWebhooks bool
 
 	// Endpoints replaces the base URLs of vendors' APIs, as package connector documents; for private endpoints and tests.
 	Endpoints map[string]string

@@ -69,7 +69,7 @@ func TestVerdictOfWhatNobodyScanned(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if status, body := (client{s.URL()}).call(t, http.MethodGet, "/tidewaiter/v1/verdict?image="+image+"&platform=linux/arm64", nil); status != http.StatusNotFound {
+		if status, body := (vendor{s.URL()}).call(t, http.MethodGet, "/tidewaiter/v1/verdict?image="+image+"&platform=linux/arm64", nil); status != http.StatusNotFound {
 			t.Errorf("another platform: %d %s", status, body)
 		}
 	})

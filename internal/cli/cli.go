@@ -43,6 +43,7 @@ type root struct {
 	Emulate    emulateCommand    `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
 	Events     eventsCommand     `cmd:"" help:"What registries told of, and where they are to send it."`
 	Demo       demoCommand       `cmd:"" help:"Run everything on this machine with sample images, offline."`
+	Webhook    webhookCommand    `cmd:"" help:"Tell others what happens: webhooks, what they were told, what did not arrive."`
 	Version    versionCommand    `cmd:"" help:"Show the version."`
 
 	Config   kong.ConfigFlag `help:"Settings file (default: ./tidewaiter.yaml when it exists)." type:"path" placeholder:"FILE"`

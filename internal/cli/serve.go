@@ -24,7 +24,8 @@ type serverFlags struct {
 	Advisories []string          `help:"OCI references of the advisory database, tried in order." placeholder:"REF"`
 	PlainHTTP  bool              `help:"Fetch the advisories without TLS." name:"advisories-plain-http"`
 	NoSecrets  bool              `help:"Do not look for secrets in files. The configuration of an image is looked at all the same."`
-	Loopback   bool              `help:"Let registries be on this machine." name:"allow-loopback-registries"`
+	Loopback   bool              `help:"Let registries, and receivers of webhooks, be on this machine." name:"allow-loopback-registries"`
+	Private    bool              `help:"Let webhooks go to private addresses." name:"allow-private-webhooks"`
 	AWSAccount string            `help:"The AWS account this installation runs in, which the roles of other accounts are to trust." name:"aws-account-id" placeholder:"ID"`
 	Endpoints  map[string]string `help:"Address to ask in place of a vendor's own, such as ecr=https://vpce-….amazonaws.com; repeat for more." name:"endpoint" placeholder:"NAME=URL"`
 
@@ -43,7 +44,7 @@ func (f serverFlags) config(log *slog.Logger) app.Config {
 	return app.Config{
 		Listen: f.Listen, Data: f.Data, Database: f.Database, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.SelfSigned,
 		Workers: f.Workers, Labels: f.Label, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback, PlainHTTPAdvisories: f.PlainHTTP,
-		AWSAccount: f.AWSAccount, Endpoints: f.Endpoints, Limits: f.limits(),
+		AWSAccount: f.AWSAccount, Endpoints: f.Endpoints, Limits: f.limits(), AllowPrivateWebhooks: f.Private,
 		Rotation:  discover.Rotation{Within: f.RecheckWithin, Mutable: f.RecheckMutable, AtMost: f.RecheckAtMost},
 		AdminUser: f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
 	}

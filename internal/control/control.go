@@ -99,6 +99,7 @@ type Config struct {
 	Advisories func() AdvisoryState
 	VerifyPush func(ctx context.Context, token, audience, email string) error // a token of Pub/Sub
 	Queues     QueueChecker
+	Webhooks   WebhookSender
 	Now        func() time.Time
 	NewID      func() string // UUIDs
 	Log        *slog.Logger
@@ -117,6 +118,7 @@ type Control struct {
 	verifyPush func(ctx context.Context, token, audience, email string) error
 	queues     QueueChecker
 	deliveries deliveryBatch
+	sender     WebhookSender
 	now        func() time.Time
 	newID      func() string
 	log        *slog.Logger
@@ -128,7 +130,7 @@ type Control struct {
 func New(c Config) *Control {
 	out := &Control{
 		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober, previewer: c.Previewer,
-		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, now: c.Now, newID: c.NewID, log: c.Log,
+		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, now: c.Now, newID: c.NewID, log: c.Log,
 	}
 	out.deliveries.store = out.storeBatch
 	return out

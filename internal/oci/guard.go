@@ -13,7 +13,17 @@ import (
 
 // guard refuses addresses no registry has a reason to be at. It looks at the address after name resolution, at the
 // moment of dialling, so a name that changes its mind is no way around it.
-type guard struct{ allowLoopback bool }
+type guard struct{ allowLoopback, denyPrivate bool }
+
+// privatePrefixes are addresses that only mean something inside a network: private ranges, shared address space, benchmarks,
+// protocol assignments, documentation and what is reserved.
+var privatePrefixes = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fec0::/10"),
+	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("64:ff9b:1::/48"),
+}
 
 // metadataNames lead to a cloud's instance metadata even where a proxy resolves them.
 var metadataNames = []string{"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"}
@@ -63,6 +73,12 @@ func (g guard) checkAddr(addr netip.Addr) error {
 		if e.prefix.Contains(addr) {
 			b := addr.As16()
 			return g.checkAddr(netip.AddrFrom4([4]byte(b[e.at : e.at+4])))
+		}
+	}
+	for _, p := range privatePrefixes {
+		if g.denyPrivate && p.Contains(addr) {
+			return tidewaiter.Errorf(tidewaiter.ErrDenied, "connecting to the private address %s is not allowed", addr).
+				WithFix("start with --allow-private-webhooks")
 		}
 	}
 	return nil

@@ -86,6 +86,9 @@ func (tx *Tx) CancelScan(ctx context.Context, id string, now time.Time) error {
 		micros(now), micros(now), id)
 	if err == nil && n > 0 {
 		_, err = tx.exec(ctx, "delete from scan_tags where scan_id = ?", id)
+		if err == nil {
+			err = tx.tellScanEnded(ctx, id, now)
+		}
 	}
 	if err == nil && n > 0 {
 		err = tx.scanEnded(ctx, id)
@@ -111,7 +114,9 @@ func (tx *Tx) FinishScanIfDone(ctx context.Context, scanID string, now time.Time
 			returning lane = 'interactive' and target <> ''`,
 		micros(now), micros(now), scanID)
 	if err == nil && len(waited) > 0 {
-		err = tx.dropPassing(ctx, scanID)
+		if err = tx.dropPassing(ctx, scanID); err == nil {
+			err = tx.tellScanEnded(ctx, scanID, now)
+		}
 	}
 	if err == nil && len(waited) > 0 && waited[0] {
 		err = tx.scanEnded(ctx, scanID)

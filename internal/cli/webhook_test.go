@@ -1,0 +1,94 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tidewaiter/tidewaiter/client"
+	"github.com/tidewaiter/tidewaiter/internal/app"
+	"github.com/tidewaiter/tidewaiter/internal/cli"
+	"github.com/tidewaiter/tidewaiter/internal/secret"
+)
+
+// TestWebhookCommands goes through a webhook's life on the command line, against a server of its own.
+func TestWebhookCommands(t *testing.T) {
+	const password = "correct horse battery staple"
+	a, err := app.New(t.Context(), app.Config{Listen: "127.0.0.1:0", Data: t.TempDir(), AllowLoopback: true, AdminPassword: secret.New(password),
+		Advisories: []string{"127.0.0.1:1/none:1"}, PlainHTTPAdvisories: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	var status atomic.Int64
+	status.Store(http.StatusOK)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
+	defer receiver.Close()
+	t.Setenv("TIDEWAITER_SERVER", a.URL())
+	t.Setenv("TIDEWAITER_PASSWORD", password)
+	run := func(want int, stdin string, args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if code := cli.Main(append([]string{"webhook"}, args...), strings.NewReader(stdin), &out, &errs); code != want {
+			t.Fatalf("webhook %v ended with %d, want %d: %s%s", args, code, want, &out, &errs)
+		}
+		return out.String()
+	}
+	read := func(v any, args ...string) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(run(0, "", append(args, "--output", "json")...)), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if out := run(0, receiver.URL+"/s3cr3tp4th\n", "add", "siem", "-", "--format", "json", "--topics", "scan.finished,finding.new", "--severity", "high",
+		"--header", "X-Team=blue"); !strings.Contains(out, "whsec_") || strings.Contains(out, "s3cr3tp4th") {
+		t.Errorf("added: %s", out)
+	}
+	run(64, "", "add", "other", "ftp://example.com")
+	run(1, "", "show", "nobody")
+	if out := run(0, "", "list"); !strings.Contains(out, "siem") || !strings.Contains(out, receiver.URL) || strings.Contains(out, "whsec_") {
+		t.Errorf("list: %s", out)
+	}
+	var w client.Webhook
+	read(&w, "show", "siem")
+	if w.Filter.MinSeverity != "high" || len(w.Topics) != 2 || len(w.Headers) != 1 {
+		t.Errorf("show: %+v", w)
+	}
+	run(0, "", "off", "siem")
+	if out := run(0, "", "show", w.ID); !strings.Contains(out, "off") {
+		t.Errorf("show: %s", out)
+	}
+	run(0, "", "test", "siem")
+	status.Store(http.StatusBadGateway)
+	run(1, "", "test", "siem")
+	var dead []client.WebhookDelivery
+	read(&dead, "deliveries", "siem", "--state", "dead")
+	if len(dead) != 1 || dead[0].Status != http.StatusBadGateway {
+		t.Errorf("dead: %+v", dead)
+	}
+	if out := run(0, "", "replay", "siem"); !strings.Contains(out, "sent again") {
+		t.Errorf("replay: %s", out)
+	}
+	run(0, "", "on", "siem")
+	if out := run(0, "", "rotate", "siem", "--overlap", "1h"); !strings.Contains(out, "whsec_") {
+		t.Errorf("rotate: %s", out)
+	}
+	run(0, "", "remove", "siem")
+	if out := run(0, "", "list"); strings.Contains(out, "siem") {
+		t.Errorf("list: %s", out)
+	}
+}
