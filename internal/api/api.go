@@ -41,6 +41,7 @@ func New(c Config) http.Handler {
 	s := &server{Config: c, api: humago.New(mux, settings(c.Version))}
 	s.status()
 	s.images()
+	s.changes()
 	s.workers()
 	s.lanes()
 	s.events()

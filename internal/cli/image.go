@@ -9,7 +9,8 @@ import (
 )
 
 type imageCommand struct {
-	List imageListCommand `cmd:"" help:"List the images a server knows."`
+	List    imageListCommand    `cmd:"" help:"List the images a server knows."`
+	Changes imageChangesCommand `cmd:"" help:"Tell what changed for an image: findings, verdict, and why."`
 }
 
 type imageListCommand struct {

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/client"
+)
+
+type imageChangesCommand struct {
+	Digest string `arg:"" help:"Digest of the image's manifest: sha256:…"`
+	Limit  int    `help:"At most so many; 0 is all." default:"20" placeholder:"N"`
+	remoteFlags
+}
+
+// Run tells what changed for an image, the latest first.
+func (c imageChangesCommand) Run(ctx context.Context, s streams) error {
+	server, err := c.client(s)
+	if err != nil {
+		return err
+	}
+	changes, err := pages(c.Limit, func(limit int, after string) (*client.Page[client.ImageChange], error) {
+		return server.ImageChanges(ctx, c.Digest, limit, after)
+	})
+	if err != nil {
+		return refused(err)
+	}
+	if c.Output == "json" {
+		return json.NewEncoder(s.out).Encode(changes)
+	}
+	t := newColumns("WHEN", "CAUSE", "VERDICT", "CHANGE", "SEVERITY", "VULNERABILITY", "PACKAGE", "FIXED IN")
+	for i := range changes {
+		ch := &changes[i]
+		verdict := ch.After.Effect
+		if ch.Before != nil && ch.Before.Effect != verdict {
+			verdict = ch.Before.Effect + " -> " + verdict
+		}
+		n := ch.Counts
+		t.row(ch.At.Local().Format(time.DateTime), ch.Cause, verdict,
+			fmt.Sprintf("%d new, %d gone, %d changed", n.New, n.Gone, n.Severity+n.Fix+n.Status), strconv.Itoa(total(ch.After.Vulnerabilities))+" in all", "", "", "")
+		for _, f := range ch.Findings {
+			t.row("", "", "", f.Change, stated(f, severityOf), f.Vulnerability, f.Package+" "+f.Version, stated(f, fixOf))
+		}
+	}
+	return t.write(s.out)
+}
+
+func total(c client.Counts) int {
+	return c.Critical + c.High + c.Medium + c.Low + c.Negligible + c.Unknown
+}
+
+func severityOf(s *client.FindingState) string { return s.Severity }
+
+func fixOf(s *client.FindingState) string { return s.FixedIn }
+
+// stated writes what became of one side of a finding: "low", or "low -> high".
+func stated(f client.FindingChange, of func(*client.FindingState) string) string {
+	switch {
+	case f.Before == nil && f.After == nil:
+		return ""
+	case f.Before == nil:
+		return of(f.After)
+	case f.After == nil || of(f.Before) == of(f.After):
+		return of(f.Before)
+	}
+	or := func(s string) string {
+		if s == "" {
+			return "none"
+		}
+		return s
+	}
+	return or(of(f.Before)) + " -> " + or(of(f.After))
+}
