@@ -52,6 +52,7 @@ type App struct {
 	behind     atomic.Bool // the fleet has other advisories than this process
 	puller     *event.Puller
 	budgets    *store.Budgets // nil on SQLite
+	feeds      *advisory.Feeds
 	closers    []func() error
 }
 
@@ -97,6 +98,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		Store: a.store, Jobs: a.queue, Lanes: lanesOf{a.queue, a.store}, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
 		Previewer: Previewer{connections, discover.KnownTime(a.store), a.cfg.Rotation}, VerifyPush: keys.VerifyPush, Queues: connections, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
+	a.openFeeds(client)
 	a.openEvents(connections)
 	a.openCalendar()
 	if a.cfg.WorkerOnly {
@@ -251,6 +253,7 @@ func (a *App) Run(ctx context.Context) error {
 	group.Go(func() error { a.followAdvisories(gctx); return nil })
 	if !a.cfg.WorkerOnly { // a worker may be where the clouds' queues cannot be reached
 		group.Go(func() error { a.puller.Run(gctx); return nil })
+		group.Go(func() error { a.feeds.Run(gctx); return nil })
 	}
 	if a.budgets != nil {
 		group.Go(func() error { a.budgets.Run(gctx); return nil })

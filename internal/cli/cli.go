@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tidewaiter/tidewaiter/internal/advisory"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -69,6 +70,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			"Exit codes: 0 all went well, 1 something failed, 2 a scan found what --fail-on names, 64 wrong usage, 77 the registry refused us."),
 		kong.UsageOnError(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.Configuration(yamlSettings, "tidewaiter.yaml"), kong.DefaultEnvars("TIDEWAITER"),
+		kong.Vars{"epss_source": advisory.DefaultEPSSSource, "kev_source": advisory.DefaultKEVSource},
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdin, stdout, stderr}),
 	)
 	if err != nil {
