@@ -229,7 +229,7 @@ func TestFeedsRefuse(t *testing.T) {
 		"above one":          {tidewaiter.FeedEPSS, scoresOf("2026-11-02", "CVE-2021-44228,1.5,0.9"), tidewaiter.ErrMalformed, "epss"},
 		"not a number":       {tidewaiter.FeedEPSS, scoresOf("2026-11-02", "CVE-2021-44228,0.5,NaN"), tidewaiter.ErrMalformed, "percentile"},
 		"long line":          {tidewaiter.FeedEPSS, scoresOf("2026-11-02", strings.Repeat("x", 1<<16)), tidewaiter.ErrMalformed, "longer"},
-		"cut short":          {tidewaiter.FeedEPSS, string(whole[:len(whole)-6]), tidewaiter.ErrMalformed, "cut short"},
+		"cut short":          {tidewaiter.FeedEPSS, string(whole[:len(whole)-6]), tidewaiter.ErrMalformed, "unexpected EOF"},
 		"older":              {tidewaiter.FeedEPSS, scoresOf("2026-11-01", "CVE-2021-44228,0.5,0.9"), tidewaiter.ErrMalformed, "older"},
 		"too large":          {tidewaiter.FeedEPSS, scoresOf("2026-11-02", strings.Repeat("CVE-2021-44228,0.5,0.9\n", 10_000)), tidewaiter.ErrTooLarge, "larger"},
 		"unpacks too large":  {tidewaiter.FeedEPSS, string(zipped(scoresOf("2026-11-02", strings.Repeat("CVE-2021-44228,0.5,0.9\n", 100_000)))), tidewaiter.ErrTooLarge, "larger"},

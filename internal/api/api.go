@@ -49,6 +49,7 @@ func New(c Config) http.Handler {
 	s.previews()
 	s.credentials()
 	s.harborScanner()
+	s.vulnerabilities()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

@@ -98,7 +98,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		Store: a.store, Jobs: a.queue, Lanes: lanesOf{a.queue, a.store}, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
 		Previewer: Previewer{connections, discover.KnownTime(a.store), a.cfg.Rotation}, VerifyPush: keys.VerifyPush, Queues: connections, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
-	a.openFeeds(client)
+	a.openFeeds(client, metrics)
 	a.openEvents(connections)
 	a.openCalendar()
 	if a.cfg.WorkerOnly {

@@ -30,19 +30,20 @@ const (
 var version = "dev"
 
 type root struct {
-	Serve      serveCommand      `cmd:"" help:"Watch registries: API, workers and everything else in one process."`
-	Worker     workerCommand     `cmd:"" help:"Work on the jobs of servers elsewhere, over their PostgreSQL database."`
-	Workers    workersCommand    `cmd:"" help:"Look at the processes that work on jobs, and at the lanes these wait in."`
-	WorkerKey  workerKeyCommand  `cmd:"" help:"Print the key workers need."`
-	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
-	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
-	Registry   registryCommand   `cmd:"" help:"Look at a registry before it is declared."`
-	Image      imageCommand      `cmd:"" help:"Look at the images a server knows."`
-	Doctor     doctorCommand     `cmd:"" help:"Find out what a registry is, what a credential may do there, and what is missing."`
-	Emulate    emulateCommand    `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
-	Events     eventsCommand     `cmd:"" help:"What registries told of, and where they are to send it."`
-	Demo       demoCommand       `cmd:"" help:"Run everything on this machine with sample images, offline."`
-	Version    versionCommand    `cmd:"" help:"Show the version."`
+	Serve         serveCommand         `cmd:"" help:"Watch registries: API, workers and everything else in one process."`
+	Worker        workerCommand        `cmd:"" help:"Work on the jobs of servers elsewhere, over their PostgreSQL database."`
+	Workers       workersCommand       `cmd:"" help:"Look at the processes that work on jobs, and at the lanes these wait in."`
+	WorkerKey     workerKeyCommand     `cmd:"" help:"Print the key workers need."`
+	Scan          scanCommand          `cmd:"" help:"Scan one image now, without a server."`
+	Advisories    advisoriesCommand    `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
+	Registry      registryCommand      `cmd:"" help:"Look at a registry before it is declared."`
+	Image         imageCommand         `cmd:"" help:"Look at the images a server knows."`
+	Vulnerability vulnerabilityCommand `cmd:"" help:"Ask a server which vulnerabilities images have, and which images have one."`
+	Doctor        doctorCommand        `cmd:"" help:"Find out what a registry is, what a credential may do there, and what is missing."`
+	Emulate       emulateCommand       `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
+	Events        eventsCommand        `cmd:"" help:"What registries told of, and where they are to send it."`
+	Demo          demoCommand          `cmd:"" help:"Run everything on this machine with sample images, offline."`
+	Version       versionCommand       `cmd:"" help:"Show the version."`
 
 	Config   kong.ConfigFlag `help:"Settings file (default: ./tidewaiter.yaml when it exists)." type:"path" placeholder:"FILE"`
 	LogLevel string          `help:"Least severe log lines to write: ${enum}." enum:"debug,info,warn,error" default:"info" env:"TIDEWAITER_LOG_LEVEL"`

@@ -54,3 +54,9 @@ func (c *Control) Threats(ctx context.Context, names []string) (map[string]tidew
 func (c *Control) Feeds(ctx context.Context) (map[tidewaiter.FeedKind]tidewaiter.Feed, error) {
 	return c.store.Feeds(ctx)
 }
+
+// Database says which database is in use and how many bytes it takes, indexes included.
+func (c *Control) Database(ctx context.Context) (kind string, bytes int64, err error) {
+	bytes, err = c.store.Size(ctx)
+	return string(c.store.Dialect()), bytes, err
+}

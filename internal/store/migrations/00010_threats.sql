@@ -32,6 +32,7 @@ create table vulnerability_totals (
     score            double precision not null,
     published_at     bigint not null,
     images           bigint not null,
+    names            bigint not null, -- of those images
     packages         bigint not null,
     fixable          boolean not null
 );

@@ -113,19 +113,15 @@ func testRetention(t *testing.T, db *store.DB) {
 	})
 	purge := func(before time.Time) (total store.Purged) {
 		for {
-			var p store.Purged
-			w.update(func(ctx context.Context, tx *store.Tx) (err error) {
-				p, err = tx.PurgeGone(ctx, before, 1)
-				return err
-			})
+			p := must(db.PurgeGone(t.Context(), before, 1))(t)
 			if !p.Any() {
 				return total
 			}
-			total = store.Purged{Tags: total.Tags + p.Tags, Images: total.Images + p.Images, Layers: total.Layers + p.Layers, Packages: total.Packages + p.Packages}
+			total.Add(p)
 		}
 	}
 	same(t, "purged too early", purge(start), store.Purged{})
-	same(t, "purged", purge(start.Add(time.Hour)), store.Purged{Tags: 1, Images: 1, Layers: 1, Packages: 1})
+	same(t, "purged", purge(start.Add(time.Hour)), store.Purged{Tags: 1, Images: 1, Layers: 1, Packages: 1, Vulnerabilities: 1, Repositories: 1})
 	if n := must(db.CountResults(t.Context(), store.ResultFilter{Gone: true}))(t); n != 1 {
 		t.Errorf("%d results left", n)
 	}
