@@ -50,8 +50,11 @@ func (inv inventory) fill(ctx context.Context, db *store.DB) error {
 			return err
 		}
 	}
-	_, err := db.Writer().ExecContext(ctx, "analyze")
-	return err
+	if db.Dialect() == store.Postgres {
+		_, err := db.Writer().ExecContext(ctx, "vacuum analyze") // which PostgreSQL does by itself, a while later
+		return err
+	}
+	return db.Upkeep(ctx)
 }
 
 func registryHost(i int) string { return fmt.Sprintf("r%05d.example.com", i) }

@@ -125,7 +125,7 @@ func (f *filler) copyTags(ctx context.Context) error {
 			return fmt.Sprintf("'sha256:%s' || lpad(to_hex(%s), 60, '0')", prefix, n)
 		}
 	}
-	others := fmt.Sprintf("with recursive n(i) as (select %d union all select i + 1 from n where i < %d) ", f.applications+1, f.images)
+	others := fmt.Sprintf("with recursive n(i) as (select cast(%d as bigint) union all select i + 1 from n where i < %d) ", f.applications+1, f.images)
 	of := fmt.Sprintf("(n.i - 1) %% %d + 1", f.applications)
 	each := func(list string) string {
 		return strings.Join(strings.Fields(strings.ReplaceAll(list, ",", ", s.")), " ")

@@ -29,7 +29,7 @@ func fleets(small bool) []fleetLists {
 	own := inventory{registries: 100, applications: 500, images: 10_000, packages: 280, findings: 100, vulnerabilities: 20_000}
 	registries := inventory{registries: 10_000, applications: 10_000, images: 100_000, packages: 8, findings: 4, vulnerabilities: 2000}
 	if small {
-		large.images, own.images = 10_000, 1000
+		large.images, large.applications, own.images, own.applications = 10_000, 200, 1000, 100
 		registries = inventory{registries: 1000, applications: 1000, images: 10_000, packages: 8, findings: 4, vulnerabilities: 2000}
 	}
 	return []fleetLists{

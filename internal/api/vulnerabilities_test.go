@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -102,10 +103,12 @@ func TestVulnerabilities(t *testing.T) {
 		}
 		_, err = c.Vulnerability(ctx, "CVE-1999-0001", 0, "")
 		s.wantProblem(err, 404, tidewaiter.ErrNotFound)
-		_, err = c.Vulnerabilities(ctx, client.VulnerabilityQuery{Sort: "beauty"})
-		s.wantProblem(err, 422, tidewaiter.ErrInvalid)
-		_, err = c.Vulnerabilities(ctx, client.VulnerabilityQuery{MinEPSS: 2})
-		s.wantProblem(err, 422, tidewaiter.ErrInvalid)
+		for _, q := range []client.VulnerabilityQuery{{Sort: "beauty"}, {MinEPSS: 2}, {Severity: "bad"}, {After: "nonsense"}} {
+			_, err := c.Vulnerabilities(ctx, q)
+			if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != 422 {
+				t.Errorf("%+v: %v", q, err)
+			}
+		}
 	})
 }
 

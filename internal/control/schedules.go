@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -165,5 +166,5 @@ func (c *Control) WorkRetention(ctx context.Context, _ tidewaiter.JobRun) error 
 	if err == nil {
 		_, err = c.PurgeChanges(ctx)
 	}
-	return err
+	return errors.Join(err, c.store.Upkeep(ctx))
 }

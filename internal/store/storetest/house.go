@@ -135,6 +135,7 @@ func testStats(t *testing.T, db *store.DB) {
 		Registries: 1, Repositories: 1, Tags: 6, Images: map[tidewaiter.ImageState]int{tidewaiter.ImageJudged: 3},
 		Layers: map[store.LayerState]int{store.LayerDone: 1}, Scans: map[tidewaiter.ScanState]int{tidewaiter.ScanScanning: 1},
 	})
+	w.must(db.Upkeep(t.Context()))
 	if n := must(db.Size(t.Context()))(t); n <= 0 {
 		t.Errorf("the database takes %d bytes", n)
 	}
