@@ -23,47 +23,58 @@ type fleetLists struct {
 	lists  []list
 }
 
-// fleets are what lists are measured on. An image of the Qualys fleet has few packages: its lists do not read them.
-func fleets(small bool) []fleetLists {
-	large := inventory{registries: 100, applications: 1000, images: 100_000, packages: 280, findings: 100, vulnerabilities: 20_000}
-	own := inventory{registries: 100, applications: 500, images: 10_000, packages: 280, findings: 100, vulnerabilities: 20_000}
-	registries := inventory{registries: 10_000, applications: 10_000, images: 100_000, packages: 8, findings: 4, vulnerabilities: 2000}
+// The fleets lists are measured on; small ones are a tenth of the size. An image of the one with many registries has few packages:
+// the lists that are measured on it do not read them.
+
+func postgresFleet(small bool) fleetLists {
+	inv := inventory{registries: 100, applications: 1000, images: 100_000, packages: 280, findings: 100, vulnerabilities: 20_000}
 	if small {
-		large.images, large.applications, own.images, own.applications = 10_000, 200, 1000, 100
-		registries = inventory{registries: 1000, applications: 1000, images: 10_000, packages: 8, findings: 4, vulnerabilities: 2000}
+		inv.applications, inv.images = 200, 10_000
 	}
-	return []fleetLists{
-		{"PostgreSQL", true, large, 150, append(ourLists(), prismaLists()...)},
-		{"SQLite", false, own, 150, append(ourLists(), prismaLists()...)},
-		{"SQLite, many registries", false, registries, 200, qualysLists(registries)},
-	}
+	return fleetLists{"PostgreSQL", true, inv, 150, append(ourLists(), prismaLists()...)}
 }
 
-// lists measures pages of large fleets over HTTP, and how much room the fleet takes.
-func lists(ctx context.Context, l *lab) (table, error) {
-	t := table{
-		title: "Lists of large fleets",
-		about: "Over HTTP, from the request to the last byte of the answer, one after the other; the first of each kind is left out, as it fills caches. " +
-			"The ratio is a median to that of the first request of its database. Deep pages are those after 90 % of the list. " +
-			"The fleet is put into the database in bulk: applications stored the usual way, their other tags copied.",
-		columns: []string{"database", "request", "p50 ms", "p95 ms", "p99 ms", ratioColumn, "target"}, keys: 2, tolerance: 3,
+func sqliteFleet(small bool) fleetLists {
+	inv := inventory{registries: 100, applications: 500, images: 10_000, packages: 280, findings: 100, vulnerabilities: 20_000}
+	if small {
+		inv.applications, inv.images = 100, 1000
 	}
-	for _, f := range fleets(l.small) {
+	return fleetLists{"SQLite", false, inv, 150, append(ourLists(), prismaLists()...)}
+}
+
+func registriesFleet(small bool) fleetLists {
+	inv := inventory{registries: 10_000, applications: 10_000, images: 100_000, packages: 8, findings: 4, vulnerabilities: 2000}
+	if small {
+		inv.registries, inv.applications, inv.images = 1000, 1000, 10_000
+	}
+	return fleetLists{"SQLite", false, inv, 200, qualysLists(inv)}
+}
+
+// lists measures pages of a large fleet over HTTP, and how much room the fleet takes.
+func lists(fleet func(small bool) fleetLists) func(context.Context, *lab) (table, error) {
+	return func(ctx context.Context, l *lab) (table, error) {
+		f := fleet(l.small)
+		t := table{
+			title: fmt.Sprintf("Lists of %s images in %s registries on %s", count(f.images), count(f.registries), f.name),
+			about: "Over HTTP, from the request to the last byte of the answer, one after the other; the first of each kind is left out, as it fills caches. " +
+				"The ratio is a median to that of the first request. Deep pages are those after 90 % of the list. " +
+				"The fleet is put into the database in bulk: applications stored the usual way, their other tags copied.",
+			columns: []string{"request", "p50 ms", "p95 ms", "p99 ms", ratioColumn, "target"}, tolerance: 3,
+		}
 		m, err := f.measure(ctx, l, requestsEach)
 		if err != nil {
-			return t, fmt.Errorf("%s: %w", f.name, err)
+			return t, err
 		}
 		for i, took := range m.took {
-			t.add(f.name, f.lists[i].name, milliseconds(took, 50), milliseconds(took, 95), milliseconds(took, 99),
+			t.add(f.lists[i].name, milliseconds(took, 50), milliseconds(took, 95), milliseconds(took, 99),
 				fmt.Sprintf("%.2f", percentile(took, 50)/percentile(m.took[0], 50)), against(percentile(took, 95), f.target, " ms"))
 		}
-		t.notef("%s: %s images in %s registries, %s findings of %s vulnerabilities, %s layers, %s packages in images; put there in %.0f s.", f.name, count(f.images),
-			count(f.registries), count(m.findings), count(m.vulnerable), count(m.layers), count(m.postings), m.filled.Seconds())
-		t.notef("%s: the database takes %s MB, %.1f kB an image (feeds of 300,000 scores included)%s.", f.name, megabytes(m.bytes), m.perImage(f.inventory), sizeTarget(f.inventory, m.perImage(f.inventory)))
-		t.notef("%s: counting how many images have each vulnerability, which is done in the background, took %.1f s. The server took %s MiB at its peak.", f.name,
-			m.counted.Seconds(), mebibytes(m.peak))
+		t.notef("%s findings of %s vulnerabilities, %s layers, %s packages in images; put there in %.0f s.",
+			count(m.findings), count(m.vulnerable), count(m.layers), count(m.postings), m.filled.Seconds())
+		t.notef("The database takes %s MB, %.1f kB an image, feeds of 300,000 scores included%s.", megabytes(m.bytes), m.perImage(f.inventory), sizeTarget(f.inventory, m.perImage(f.inventory)))
+		t.notef("Counting how many images have each vulnerability, which is done in the background, took %.1f s. The server took %s MiB at its peak.", m.counted.Seconds(), mebibytes(m.peak))
+		return t, nil
 	}
-	return t, nil
 }
 
 // measured is what became of a fleet.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -112,6 +113,29 @@ func nextOf(answer []byte) string {
 	return next
 }
 
+// named asks about one vulnerability after the other: the commonest, or the rarest, that the fleet has.
+func named(name, order string, path func(vulnerability string) string) list {
+	var names []string
+	return list{name, func(ctx context.Context, s *server, i int) (string, error) {
+		if i == 0 {
+			answer, err := s.page(ctx, "/tidewaiter/v1/vulnerabilities?sort=images&limit=100"+order)
+			if err != nil {
+				return "", err
+			}
+			var page struct{ Items []struct{ Name string } }
+			if err := json.Unmarshal(answer, &page); err != nil || len(page.Items) == 0 {
+				return "", fmt.Errorf("%d vulnerabilities are listed: %w", len(page.Items), err)
+			}
+			for _, v := range page.Items {
+				names = append(names, v.Name)
+			}
+		}
+		return path(names[i%min(len(names), 20)]), nil
+	}}
+}
+
+const commonest, rarest = "", "&least=true"
+
 func ourLists() []list {
 	const images, vulnerabilities = "/tidewaiter/v1/images", "/tidewaiter/v1/vulnerabilities"
 	out := []list{
@@ -135,14 +159,14 @@ func ourLists() []list {
 		fixed("vulnerabilities known to be exploited", vulnerabilities+"?kev=true&sort=epss"),
 		fixed("vulnerabilities critical, likely and fixable", vulnerabilities+"?severity=critical&epss=0.5&fixable=true"),
 		varied("vulnerabilities, part of the name", func(i int) string { return fmt.Sprintf("%s?search=-1%04d", vulnerabilities, i*37) }),
-		varied("images with one of the commonest", func(i int) string { return vulnerabilities + "/" + vulnerabilityName(i%20) }),
-		varied("images with a rarer one", func(i int) string { return vulnerabilities + "/" + vulnerabilityName(5000+i*11) }),
-		deep("images with the commonest, deep page", vulnerabilities+"/"+vulnerabilityName(0)+"?limit=50", 5000),
+		named("images with one of the commonest", commonest, func(v string) string { return vulnerabilities + "/" + v }),
+		named("images with one of the rarest", rarest, func(v string) string { return vulnerabilities + "/" + v }),
+		deep("images with a common one, deep page", vulnerabilities+"/"+vulnerabilityName(0)+"?", 5000),
 	)
 }
 
 func prismaLists() []list {
-	const results = "/api/v1/registry?compact=true&limit=50"
+	const results, impacted = "/api/v1/registry?compact=true&limit=50", "/api/v1/stats/vulnerabilities/impacted-resources?limit=50&cve="
 	var out []list
 	for _, sort := range []string{"", "vulnerabilityRiskScore", "complianceRiskScore", "scanTime", "creationTime"} {
 		out = append(out, fixed(strings.TrimSuffix("Prisma: results by "+sort, " by "), results+"&reverse=true&sort="+sort))
@@ -154,12 +178,8 @@ func prismaLists() []list {
 		varied("Prisma: results of a repository", func(i int) string { return fmt.Sprintf("%s&repository=team-%03d/app-%05d", results, i%97, i) }),
 		fixed("Prisma: results with findings", "/api/v1/registry?limit=10"),
 		fixed("Prisma: statistics", "/api/v1/stats/vulnerabilities?limit=50"),
-		varied("Prisma: what the commonest are in", func(i int) string {
-			return "/api/v1/stats/vulnerabilities/impacted-resources?limit=50&cve=" + vulnerabilityName(i%20)
-		}),
-		varied("Prisma: what rarer ones are in", func(i int) string {
-			return "/api/v1/stats/vulnerabilities/impacted-resources?limit=50&cve=" + vulnerabilityName(5000+i*11)
-		}),
+		named("Prisma: what one of the commonest is in", commonest, func(v string) string { return impacted + v }),
+		named("Prisma: what one of the rarest is in", rarest, func(v string) string { return impacted + v }),
 	)
 }
 

@@ -33,7 +33,8 @@ func measures() []measure {
 		{"specifications", specifications}, {"requests", discoveryRequests}, {"waiting", interactiveStart},
 		{"million", millionTagsDiscovered},
 		{"events", pushEvents}, {"pushed", pushed},
-		{"lists", lists}, {"growth", growth},
+		{"lists", lists(postgresFleet)}, {"lists-sqlite", lists(sqliteFleet)},
+		{"lists-registries", lists(registriesFleet)}, {"growth", growth},
 	}
 }
 
