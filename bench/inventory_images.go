@@ -145,19 +145,30 @@ func (f *filler) copyTags(ctx context.Context) error {
 		others + fmt.Sprintf("insert into layers (diff_id, %s) select %s, s.%s from n join image_layers l on l.image_id = %s and l.position >= %d join layers s on s.diff_id = l.diff_id",
 			copiedOfLayers, hex("c000", "n.i * 32 + l.position"), each(copiedOfLayers), of, baseLayers),
 	}
-	if f.db.Dialect() == store.Postgres {
-		// The index is made anew afterwards: that is much quicker, and as large.
-		statements = append(statements, "drop index package_images_image")
+	postings := fmt.Sprintf(`insert into package_images (package_id, image_id) select s.package_id, i.id from images i
+		join package_images s on s.image_id = (i.id - 1) %% %d + 1 where i.id > %[1]d and s.image_id <= %[1]d`, f.applications)
+	if f.db.Dialect() == store.SQLite {
+		return f.run(ctx, append(statements, postings))
 	}
-	statements = append(statements, fmt.Sprintf(`insert into package_images (package_id, image_id) select s.package_id, i.id from package_images s
-		join images i on (i.id - 1) %% %d + 1 = s.image_id and i.id > %[1]d where s.image_id <= %[1]d order by s.package_id, i.id`, f.applications))
-	if f.db.Dialect() == store.Postgres {
-		statements = append(statements, "create index package_images_image on package_images (image_id)")
-	}
-	for _, sql := range statements {
-		if _, err := f.db.Writer().ExecContext(ctx, sql); err != nil {
-			return fmt.Errorf("%.60s: %w", sql[strings.Index(sql, "insert")+1:], err)
+	// What refers to what is not looked at row by row, and the indexes are made anew afterwards: that is much quicker, and as large.
+	return f.run(ctx, append(append([]string{"set local session_replication_role = replica", "set local work_mem = '256MB'", "set local maintenance_work_mem = '1GB'"}, statements...),
+		"alter table package_images drop constraint package_images_pkey", "drop index package_images_image", postings,
+		"alter table package_images add primary key (package_id, image_id)", "create index package_images_image on package_images (image_id)"))
+}
+
+// run runs statements in one transaction.
+func (f *filler) run(ctx context.Context, statements []string) error {
+	return f.db.Update(ctx, func(tx *store.Tx) (err error) {
+		for _, sql := range statements {
+			if tx.Pgx() != nil {
+				_, err = tx.Pgx().Exec(ctx, sql)
+			} else {
+				_, err = tx.SQL().ExecContext(ctx, sql)
+			}
+			if err != nil {
+				return fmt.Errorf("%.90s: %w", sql, err)
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
