@@ -18,7 +18,7 @@ func firstScan(ctx context.Context, l *lab) (table, error) {
 			"binaries, the rest npm packages but for 15 MB each of documents and of program text, which are looked at for secrets: as much " +
 			"text as makes Trivy take a third more, as it does on usual images.",
 		columns: []string{"image", "secrets", "rounds", "Tidewaiter CPU s", "Trivy CPU s", "ratio",
-			"of Trivy without secrets", "target", "wall s", "peak MiB", "written MB", "findings + secrets"},
+			"of Trivy without secrets", "target", "wall s", "peak MiB", "written MB", "findings + secrets"}, keys: 2,
 	}
 	p, err := newPainter(ctx)
 	if err != nil {

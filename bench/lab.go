@@ -20,6 +20,7 @@ const childFlag = "-child"
 // lab is what all measures work with.
 type lab struct {
 	full       bool
+	small      bool   // a tenth of the fleets
 	seconds    int    // how long events are sent
 	dir        string // for everything; removed at the end
 	self       string // this program

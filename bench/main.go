@@ -1,6 +1,6 @@
 // Command bench measures what Tidewaiter promises, on images and fleets it makes itself, and writes the results down.
 //
-//	go run ./bench [-write BENCHMARKS.md] [-only first,shared] [-full]
+//	go run ./bench [-write BENCHMARKS.md] [-only first,shared] [-full] [-small] [-check]
 //
 // Every figure is taken in a process of its own. Where Tidewaiter is compared with Trivy, both run in turn on the same
 // images from the same registry, in the same run. The environment variable TIDEWAITER_BENCH_ADVISORIES names a directory
@@ -33,6 +33,8 @@ func measures() []measure {
 		{"specifications", specifications}, {"requests", discoveryRequests}, {"waiting", interactiveStart},
 		{"million", millionTagsDiscovered},
 		{"events", pushEvents}, {"pushed", pushed}, {"verdicts", verdicts},
+		{"lists", lists(postgresFleet)}, {"lists-sqlite", lists(sqliteFleet)},
+		{"lists-registries", lists(registriesFleet)}, {"growth", growth},
 	}
 }
 
@@ -74,6 +76,8 @@ func bench(ctx context.Context) (err error) {
 	only := flag.String("only", "", "take these measures alone: "+strings.Join(names, ", "))
 	full := flag.Bool("full", false, "also what takes minutes: an image of 6 GB")
 	eventSeconds := flag.Int("events-seconds", 60, "how long events are sent")
+	small := flag.Bool("small", false, "lists of fleets a tenth as large")
+	compare := flag.Bool("check", false, "compare the ratios with those in BENCHMARKS.md, and fail when one has grown")
 	flag.Parse()
 	l, err := newLab(ctx, *full)
 	if err != nil {
@@ -81,8 +85,10 @@ func bench(ctx context.Context) (err error) {
 	}
 	l.seconds = *eventSeconds
 	defer func() { err = errors.Join(err, l.close()) }()
+	l.small = *small
 
 	var out bytes.Buffer
+	var tables []table
 	if err := heading(ctx, &out, os.Args[1:]); err != nil {
 		return err
 	}
@@ -96,10 +102,14 @@ func bench(ctx context.Context) (err error) {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 		t.write(&out)
+		tables = append(tables, t)
 		fmt.Fprintf(os.Stderr, "%s: measured in %.0f s\n", m.name, time.Since(began).Seconds())
 	}
 	if *write == "" {
 		_, err = os.Stdout.Write(out.Bytes())
+		if err == nil && *compare {
+			err = check("BENCHMARKS.md", tables)
+		}
 		return err
 	}
 	return os.WriteFile(*write, out.Bytes(), 0o644) //nolint:gosec // it is there to be read by everybody

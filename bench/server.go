@@ -21,6 +21,7 @@ import (
 // server is the whole of Tidewaiter in a process of its own, used over HTTP.
 type server struct {
 	url, token string
+	qualys     string // token for the other vendor's API
 	data       string // its folder
 	cmd        *exec.Cmd
 	stdin      io.Closer

@@ -24,9 +24,9 @@ const adminPassword = "bench-admin-password"
 func serveChild(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	data := flags.String("data", "", "folder for the database")
+	database := flags.String("database", "", "PostgreSQL; SQLite in the folder when empty")
 	advisories := flags.String("advisories", "", "reference of the advisories; none are waited for when empty")
 	listen := flags.String("listen", "127.0.0.1:0", "address to serve on")
-	database := flags.String("database", "", "a PostgreSQL; SQLite when empty")
 	noSecrets := flags.Bool("no-secrets", false, "do not look for secrets")
 	if err := flags.Parse(args); err != nil {
 		return err

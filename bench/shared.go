@@ -19,7 +19,7 @@ func sharedLayers(ctx context.Context, l *lab) (table, error) {
 		about: fmt.Sprintf("%d images on the same %d layers, each with one layer of its own. The scanners scan one image after the other in "+
 			"one process. The server discovers them in the registry, with everything it does besides: jobs, database, policy.", family, sharedBase),
 		columns: []string{"what", "secrets", "rounds", "Tidewaiter CPU s", "Trivy CPU s", "ratio", "of Trivy without secrets", "target",
-			"wall s", "peak MiB", "written MB", "findings + secrets"},
+			"wall s", "peak MiB", "written MB", "findings + secrets"}, keys: 2,
 	}
 	p, err := newPainter(ctx)
 	if err != nil {

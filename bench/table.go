@@ -13,6 +13,9 @@ type table struct {
 	columns []string
 	rows    [][]string
 	notes   []string // what a reader has to know beside the figures
+
+	keys      int     // how many of the first columns tell rows apart; 0 is one
+	tolerance float64 // how many times larger a ratio may be than the one written down; 0 is the default
 }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }

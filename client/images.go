@@ -92,6 +92,8 @@ type Finding struct {
 	Status        string    `json:"status,omitempty"`
 	URL           string    `json:"url,omitempty"`
 	FirstFound    time.Time `json:"firstFound,omitzero"`
+	EPSS          *EPSS     `json:"epss,omitempty"`
+	KEV           *KEV      `json:"kev,omitempty"` // the vulnerability is known to be exploited
 }
 
 // Check is one compliance check's outcome.

@@ -10,6 +10,24 @@ import (
 type Status struct {
 	Version    string          `json:"version"`
 	Advisories AdvisoriesState `json:"advisories"`
+	Feeds      []FeedState     `json:"feeds"` // what is known of attacks comes from them
+	Database   DatabaseState   `json:"database"`
+}
+
+// FeedState is the version of a feed in use.
+type FeedState struct {
+	Kind      string    `json:"kind"` // epss, kev
+	Release   string    `json:"release,omitempty"`
+	Date      time.Time `json:"date"` // when its makers made it
+	Entries   int       `json:"entries"`
+	Source    string    `json:"source,omitempty"`
+	FetchedAt time.Time `json:"fetchedAt,omitzero"`
+}
+
+// DatabaseState is how much there is and what it takes.
+type DatabaseState struct {
+	Kind  string `json:"kind"`  // sqlite, postgres
+	Bytes int64  `json:"bytes"` // on disk, indexes included
 }
 
 // AdvisoriesState says by which advisories images are judged. Version is empty while there are none.

@@ -53,6 +53,7 @@ func New(c Config) http.Handler {
 	s.verdict()
 	s.admission()
 	s.webhooks()
+	s.vulnerabilities()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux
 }

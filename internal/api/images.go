@@ -105,6 +105,7 @@ func detailsOf(r *tidewaiter.Result) client.ImageDetails {
 			if v := r.Vulnerabilities[f.Vulnerability]; v != nil {
 				found.Title, found.Score = v.Title, v.Score
 			}
+			found.EPSS, found.KEV = threatOf(r.Threats[f.Vulnerability])
 			out.Findings = append(out.Findings, found)
 		}
 	}

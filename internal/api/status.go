@@ -12,8 +12,20 @@ func (s *server) status() {
 		summary: "What is running here, and by which advisories images are judged."}, s.getStatus)
 }
 
-func (s *server) getStatus(context.Context, *struct{}) (*body[client.Status], error) {
-	out := client.Status{Version: s.Version}
+func (s *server) getStatus(ctx context.Context, _ *struct{}) (*body[client.Status], error) {
+	out := client.Status{Version: s.Version, Feeds: []client.FeedState{}}
+	feeds, err := s.Control.Feeds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range tidewaiter.FeedKinds() {
+		if f, ok := feeds[kind]; ok {
+			out.Feeds = append(out.Feeds, client.FeedState{Kind: string(kind), Release: f.Release, Date: f.Date, Entries: f.Entries, Source: f.Source, FetchedAt: f.FetchedAt})
+		}
+	}
+	if out.Database.Kind, out.Database.Bytes, err = s.Control.Database(ctx); err != nil {
+		return nil, err
+	}
 	state := s.Control.Advisories()
 	out.Advisories.CheckedAt, out.Advisories.Error = state.CheckedAt, state.Error
 	if a := state.Current; a != nil {

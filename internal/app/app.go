@@ -55,6 +55,7 @@ type App struct {
 	behind     atomic.Bool // the fleet has other advisories than this process
 	puller     *event.Puller
 	budgets    *store.Budgets // nil on SQLite
+	feeds      *advisory.Feeds
 	closers    []func() error
 }
 
@@ -101,6 +102,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 		Previewer: Previewer{connections, discover.KnownTime(a.store), a.cfg.Rotation}, VerifyPush: keys.VerifyPush, Queues: connections, Webhooks: a.openWebhooks(keyring, metrics),
 		Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
+	a.openFeeds(client, metrics)
 	a.openEvents(connections)
 	a.openCalendar()
 	a.tidyWebhooks()
@@ -258,6 +260,7 @@ func (a *App) Run(ctx context.Context) error {
 	if !a.cfg.WorkerOnly { // a worker may be where the clouds' queues, and who is to be told, cannot be reached
 		group.Go(func() error { a.puller.Run(gctx); return nil })
 		group.Go(func() error { a.notifier.Run(gctx); return nil })
+		group.Go(func() error { a.feeds.Run(gctx); return nil })
 	}
 	if a.budgets != nil {
 		group.Go(func() error { a.budgets.Run(gctx); return nil })

@@ -41,6 +41,8 @@ type Config struct {
 	Log            *slog.Logger
 	Announce       func(user, password string) // told a made-up password, once; may be nil
 	AdvisoryPeriod time.Duration               // between two looks for new advisories; 0 is six hours
+	EPSS           string                      // where EPSS scores come from, as advisory.FeedOptions says; "" fetches none
+	KEV            string                      // and CISA's catalog of exploited vulnerabilities
 	AdvisoryLogin  Login                       // for the registry the advisories come from; anonymous when empty
 
 	Limits   oci.Limits        // of what is sent to one registry's host with one credential

@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -52,53 +52,65 @@ func (f advisoryFlags) advisories(ctx context.Context, client *oci.Client, log *
 }
 
 type advisoriesCommand struct {
-	Status advisoriesStatus `cmd:"" help:"Show which advisories are in use."`
-	Update advisoriesUpdate `cmd:"" help:"Fetch the newest advisories now."`
-	Import advisoriesImport `cmd:"" help:"Take advisories from a file into use, for machines without a way out."`
+	Status advisoriesStatus `cmd:"" help:"Show which advisories, EPSS scores and catalog of exploited vulnerabilities are there."`
+	Update advisoriesUpdate `cmd:"" help:"Fetch the newest of each now."`
+	Import advisoriesImport `cmd:"" help:"Take advisories, EPSS scores or the catalog from a file into use, for machines without a way out."`
 }
 
 type advisoriesStatus struct {
 	advisoryFlags
+	feedFlags
 	Output string `help:"${enum}." enum:"table,json" default:"table" short:"o"`
 }
 
 // Run shows the state.
 func (c advisoriesStatus) Run(s streams) error {
-	return c.with(func(k *advisory.Keeper) error { return showAdvisories(s.out, c.Output, k.State()) })
+	return c.with(c.feedFlags, func(k *advisory.Keeper, f *advisory.Feeds) error {
+		return showAdvisories(s.out, c.Output, k.State(), f)
+	})
 }
 
 type advisoriesUpdate struct {
 	advisoryFlags
+	feedFlags
 	Output string `help:"${enum}." enum:"table,json" default:"table" short:"o"`
 }
 
-// Run fetches and shows the state.
+// Run fetches and shows the state. One that cannot be fetched keeps none of the others from being.
 func (c advisoriesUpdate) Run(ctx context.Context, s streams) error {
-	return c.with(func(k *advisory.Keeper) error {
-		if _, err := k.Update(ctx, true); err != nil {
-			return err
+	return c.with(c.feedFlags, func(k *advisory.Keeper, f *advisory.Feeds) error {
+		_, failed := k.Update(ctx, true)
+		for _, kind := range tidewaiter.FeedKinds() {
+			_, err := f.Update(ctx, kind, true)
+			failed = errors.Join(failed, err)
 		}
-		return showAdvisories(s.out, c.Output, k.State())
+		return errors.Join(failed, showAdvisories(s.out, c.Output, k.State(), f))
 	})
 }
 
 type advisoriesImport struct {
-	File string `arg:"" help:"A .tar.gz, .tar.zst or .tar with trivy.db and metadata.json, a folder with both, or a trivy.db beside its metadata.json."`
+	File string `arg:"" help:"A .tar.gz, .tar.zst or .tar with trivy.db and metadata.json, a folder with both, or a trivy.db beside its metadata.json; the EPSS scores FIRST publishes, or the catalog of exploited vulnerabilities CISA publishes in JSON, gzipped or not."`
 	advisoryFlags
 	Output string `help:"${enum}." enum:"table,json" default:"table" short:"o"`
 }
 
 // Run imports and shows the state.
 func (c advisoriesImport) Run(ctx context.Context, s streams) error {
-	return c.with(func(k *advisory.Keeper) error {
-		if _, err := k.Import(ctx, c.File); err != nil {
+	return c.with(feedFlags{}, func(k *advisory.Keeper, f *advisory.Feeds) (err error) {
+		if kind, ok := advisory.FeedIn(c.File); ok {
+			_, err = f.Import(ctx, kind, c.File)
+		} else {
+			_, err = k.Import(ctx, c.File)
+		}
+		if err != nil {
 			return err
 		}
-		return showAdvisories(s.out, c.Output, k.State())
+		return showAdvisories(s.out, c.Output, k.State(), f)
 	})
 }
 
-func (f advisoryFlags) with(do func(*advisory.Keeper) error) error {
+// with opens what is on disk. A server that runs on the same folder takes feeds into use within a minute.
+func (f advisoryFlags) with(from feedFlags, do func(*advisory.Keeper, *advisory.Feeds) error) error {
 	client := oci.New(oci.Options{AllowLoopback: true, UserAgent: "tidewaiter/" + version})
 	defer client.Close()
 	matcher := engine.NewMatcher()
@@ -107,22 +119,26 @@ func (f advisoryFlags) with(do func(*advisory.Keeper) error) error {
 	if err != nil {
 		return err
 	}
-	return do(keeper)
+	return do(keeper, from.feeds(f, client))
 }
 
-func showAdvisories(w io.Writer, format string, state advisory.State) error {
+func showAdvisories(w io.Writer, format string, state advisory.State, feeds *advisory.Feeds) error {
 	if format == "json" {
 		return json.NewEncoder(w).Encode(struct {
 			Current *tidewaiter.Advisories `json:"current"`
 			Since   time.Time              `json:"since,omitzero"`
-		}{state.Current, state.Since})
+			Feeds   []tidewaiter.Feed      `json:"feeds,omitempty"`
+		}{state.Current, state.Since, feedsOf(feeds)})
 	}
 	if state.Current == nil {
-		_, err := fmt.Fprintln(w, "There are no advisories yet. Run `tidewaiter advisories update`, or import a file.")
-		return err
+		sayf(w, "There are no advisories yet. Run `tidewaiter advisories update`, or import a file.\n")
+	} else {
+		a := state.Current
+		sayf(w, "version      %s\nfrom         %s\nbuilt        %s\nnext         %s\nin use since %s\n",
+			a.Version, a.Reference, a.UpdatedAt.Format(time.RFC3339), a.NextUpdate.Format(time.RFC3339), state.Since.Format(time.RFC3339))
 	}
-	a := state.Current
-	_, err := fmt.Fprintf(w, "version      %s\nfrom         %s\nbuilt        %s\nnext         %s\nin use since %s\n",
-		a.Version, a.Reference, a.UpdatedAt.Format(time.RFC3339), a.NextUpdate.Format(time.RFC3339), state.Since.Format(time.RFC3339))
-	return err
+	for _, f := range feedsOf(feeds) {
+		sayf(w, "%-12s %d entries of %s, %s\nfrom         %s\n", f.Kind, f.Entries, f.Date.Format(time.DateOnly), f.Release, f.Source)
+	}
+	return nil
 }

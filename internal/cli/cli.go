@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tidewaiter/tidewaiter/internal/advisory"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -30,21 +31,22 @@ const (
 var version = "dev"
 
 type root struct {
-	Serve      serveCommand      `cmd:"" help:"Watch registries: API, workers and everything else in one process."`
-	Worker     workerCommand     `cmd:"" help:"Work on the jobs of servers elsewhere, over their PostgreSQL database."`
-	Workers    workersCommand    `cmd:"" help:"Look at the processes that work on jobs, and at the lanes these wait in."`
-	WorkerKey  workerKeyCommand  `cmd:"" help:"Print the key workers need."`
-	Scan       scanCommand       `cmd:"" help:"Scan one image now, without a server."`
-	Gate       gateCommand       `cmd:"" help:"Ask a server whether an image may be used, for pipelines."`
-	Advisories advisoriesCommand `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
-	Registry   registryCommand   `cmd:"" help:"Look at a registry before it is declared."`
-	Image      imageCommand      `cmd:"" help:"Look at the images a server knows."`
-	Doctor     doctorCommand     `cmd:"" help:"Find out what a registry is, what a credential may do there, and what is missing."`
-	Emulate    emulateCommand    `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
-	Events     eventsCommand     `cmd:"" help:"What registries told of, and where they are to send it."`
-	Demo       demoCommand       `cmd:"" help:"Run everything on this machine with sample images, offline."`
-	Webhook    webhookCommand    `cmd:"" help:"Tell others what happens: webhooks, what they were told, what did not arrive."`
-	Version    versionCommand    `cmd:"" help:"Show the version."`
+	Serve         serveCommand         `cmd:"" help:"Watch registries: API, workers and everything else in one process."`
+	Worker        workerCommand        `cmd:"" help:"Work on the jobs of servers elsewhere, over their PostgreSQL database."`
+	WorkerKey     workerKeyCommand     `cmd:"" help:"Print the key workers need."`
+	Scan          scanCommand          `cmd:"" help:"Scan one image now, without a server."`
+	Gate          gateCommand          `cmd:"" help:"Ask a server whether an image may be used, for pipelines."`
+	Registry      registryCommand      `cmd:"" help:"Declare registries, and look at them before."`
+	Image         imageCommand         `cmd:"" help:"Look at the images a server knows."`
+	Vulnerability vulnerabilityCommand `cmd:"" help:"Ask a server which vulnerabilities images have, and which images have one."`
+	Events        eventsCommand        `cmd:"" help:"What registries told of, and where they are to send it."`
+	Webhook       webhookCommand       `cmd:"" help:"Tell others what happens: webhooks, what they were told, what did not arrive."`
+	Workers       workersCommand       `cmd:"" help:"Look at the processes that work on jobs, and at the lanes these wait in."`
+	Advisories    advisoriesCommand    `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
+	Doctor        doctorCommand        `cmd:"" help:"Find out what a registry is, what a credential may do there, and what is missing."`
+	Emulate       emulateCommand       `cmd:"" help:"Be a registry of some kind, for trying discovery out."`
+	Demo          demoCommand          `cmd:"" help:"Run everything on this machine with sample images, offline."`
+	Version       versionCommand       `cmd:"" help:"Show the version."`
 
 	Config   kong.ConfigFlag `help:"Settings file (default: ./tidewaiter.yaml when it exists)." type:"path" placeholder:"FILE"`
 	LogLevel string          `help:"Least severe log lines to write: ${enum}." enum:"debug,info,warn,error" default:"info" env:"TIDEWAITER_LOG_LEVEL"`
@@ -72,6 +74,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			"Exit codes: 0 all went well, 1 something failed, 2 a scan or the gate found what --fail-on names, 3 the gate has no verdict, 64 wrong usage, 77 the registry refused us."),
 		kong.UsageOnError(), kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.Configuration(yamlSettings, "tidewaiter.yaml"), kong.DefaultEnvars("TIDEWAITER"),
+		kong.Vars{"epss_source": advisory.DefaultEPSSSource, "kev_source": advisory.DefaultKEVSource},
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdin, stdout, stderr}),
 	)
 	if err != nil {

@@ -35,6 +35,8 @@ type serverFlags struct {
 	RecheckMutable   time.Duration `help:"The same for names that people move, as latest or 1.2." default:"1h" placeholder:"1h"`
 	RecheckAtMost    int           `help:"Known tags to ask for in one listing; 0 is no limit." default:"0" placeholder:"N"`
 
+	feedFlags
+
 	AdminUser     string       `help:"Name of the first user." default:"admin"`
 	AdminPassword secret.Value `help:"Password of the first user; made up and printed once when empty." env:"TIDEWAITER_ADMIN_PASSWORD" placeholder:"…"`
 	MasterKey     secret.Value `help:"Content of the key file, instead of master.key in the data folder." env:"TIDEWAITER_MASTER_KEY" placeholder:"…"`
@@ -45,7 +47,8 @@ func (f serverFlags) config(log *slog.Logger) app.Config {
 		Listen: f.Listen, Data: f.Data, Database: f.Database, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TLSSelfSigned: f.SelfSigned,
 		Workers: f.Workers, Labels: f.Label, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback, PlainHTTPAdvisories: f.PlainHTTP,
 		AWSAccount: f.AWSAccount, Endpoints: f.Endpoints, Limits: f.limits(), AllowPrivateWebhooks: f.Private,
-		Rotation:  discover.Rotation{Within: f.RecheckWithin, Mutable: f.RecheckMutable, AtMost: f.RecheckAtMost},
+		Rotation: discover.Rotation{Within: f.RecheckWithin, Mutable: f.RecheckMutable, AtMost: f.RecheckAtMost},
+		EPSS:     feedSource(f.EPSS), KEV: feedSource(f.KEV),
 		AdminUser: f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
 	}
 }
@@ -84,4 +87,12 @@ func (c serveCommand) Run(ctx context.Context, s streams, log *slog.Logger) erro
 	}
 	log.Info("serving", "url", a.URL(), "version", version)
 	return a.Run(ctx)
+}
+
+// feedSource is where a feed comes from; "" for none.
+func feedSource(flag string) string {
+	if flag == "none" {
+		return ""
+	}
+	return flag
 }

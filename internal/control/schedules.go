@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -89,46 +90,59 @@ const DefaultRetention = 30 * 24 * time.Hour
 // SettingRetentionDays is how many days what is gone from the registries is kept; 0 or nothing is DefaultRetention.
 const SettingRetentionDays = "retention.days"
 
+// DefaultHistory is how long scans that are over, moves of tags and the audit log are kept when nobody says.
+const DefaultHistory = 365 * 24 * time.Hour
+
+// SettingHistoryDays is how many days that is; 0 or nothing is DefaultHistory.
+const SettingHistoryDays = "retention.historyDays"
+
 const (
 	purgeBatch = 500             // of each kind of row in one transaction
 	purgeTime  = 4 * time.Minute // of one run; what is left is the next one's
 )
 
-// Purge removes, in small steps, tags that are gone for longer than the retention and whatever only they led to.
+// Purge removes, in small steps, tags that are gone for longer than the retention and whatever only they led to, and what
+// happened so long ago that nobody needs to know.
 func (c *Control) Purge(ctx context.Context) (store.Purged, error) {
 	var sum store.Purged
-	keep, err := c.retention(ctx)
+	keep, err := c.days(ctx, SettingRetentionDays, DefaultRetention)
+	if err != nil {
+		return sum, err
+	}
+	history, err := c.days(ctx, SettingHistoryDays, DefaultHistory)
 	if err != nil {
 		return sum, err
 	}
 	for began := c.now(); c.now().Sub(began) < purgeTime; {
-		var p store.Purged
-		err := c.store.Update(ctx, func(tx *store.Tx) (err error) {
-			p, err = tx.PurgeGone(ctx, c.now().Add(-keep), purgeBatch)
-			return err
-		})
-		if err != nil || !p.Any() {
+		p, err := c.store.PurgeGone(ctx, c.now().Add(-keep), purgeBatch)
+		sum.Add(p)
+		if err != nil {
 			return sum, err
 		}
-		sum.Tags, sum.Images, sum.Layers, sum.Packages = sum.Tags+p.Tags, sum.Images+p.Images, sum.Layers+p.Layers, sum.Packages+p.Packages
+		old, err := c.store.PurgeHistory(ctx, c.now().Add(-history), purgeBatch)
+		sum.Add(old)
+		if err != nil || !p.Any() && !old.Any() {
+			return sum, err
+		}
 	}
 	return sum, nil
 }
 
-func (c *Control) retention(ctx context.Context) (time.Duration, error) {
-	value, err := c.store.Setting(ctx, SettingRetentionDays)
+// days reads how long something is kept from a setting; byDefault when it says 0 or nothing.
+func (c *Control) days(ctx context.Context, key string, byDefault time.Duration) (time.Duration, error) {
+	value, err := c.store.Setting(ctx, key)
 	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
-		return DefaultRetention, nil
+		return byDefault, nil
 	}
 	if err != nil {
 		return 0, err
 	}
 	days, err := strconv.Atoi(value)
 	if err != nil || days < 0 {
-		return 0, tidewaiter.Errorf(tidewaiter.ErrMalformed, "setting %s holds no number of days", SettingRetentionDays)
+		return 0, tidewaiter.Errorf(tidewaiter.ErrMalformed, "setting %s holds no number of days", key)
 	}
 	if days == 0 {
-		return DefaultRetention, nil
+		return byDefault, nil
 	}
 	return time.Duration(days) * 24 * time.Hour, nil
 }
@@ -146,10 +160,11 @@ func (c *Control) WorkSchedule(ctx context.Context, _ tidewaiter.JobRun) error {
 func (c *Control) WorkRetention(ctx context.Context, _ tidewaiter.JobRun) error {
 	p, err := c.Purge(ctx)
 	if p.Any() {
-		c.log.Info("gone images removed", "tags", p.Tags, "images", p.Images, "layers", p.Layers, "packages", p.Packages)
+		c.log.Info("what was gone or old is removed", "tags", p.Tags, "images", p.Images, "layers", p.Layers, "packages", p.Packages,
+			"vulnerabilities", p.Vulnerabilities, "repositories", p.Repositories, "scans", p.Scans, "moves", p.Moves, "audit", p.Audit)
 	}
 	if err == nil {
 		_, err = c.PurgeChanges(ctx)
 	}
-	return err
+	return errors.Join(err, c.store.Upkeep(ctx))
 }

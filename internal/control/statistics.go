@@ -15,9 +15,18 @@ type (
 	ImpactedName       = store.ImpactedName
 )
 
-// VulnerabilityCounts counts the images each vulnerability is found in; with packages, in these alone. It reads every
-// finding, which takes seconds in a large fleet.
-func (c *Control) VulnerabilityCounts(ctx context.Context, packages []string) ([]VulnerabilityCount, error) {
+// VulnerabilityCounts counts the images each vulnerability is found in, as last counted (see FleetVulnerabilities) or, when fresh,
+// as it is now, which takes seconds in a large fleet; with packages, in these alone, as it is now.
+func (c *Control) VulnerabilityCounts(ctx context.Context, packages []string, fresh bool) ([]VulnerabilityCount, error) {
+	count := c.freshTotals
+	if fresh {
+		count = c.CountVulnerabilities
+	}
+	if len(packages) == 0 {
+		if _, err := count(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return c.store.VulnerabilityCounts(ctx, packages)
 }
 
@@ -41,6 +50,9 @@ func (c *Control) Vulnerabilities(ctx context.Context, names []string) (map[stri
 func (c *Control) Impacted(ctx context.Context, vulnerability string, packages []VulnerablePackage, offset, limit int) (
 	names []ImpactedName, in map[int64][]int64, total int, err error,
 ) {
+	if _, err := c.freshTotals(ctx); err != nil {
+		return nil, nil, 0, err
+	}
 	if names, total, err = c.store.Impacted(ctx, vulnerability, offset, limit); err != nil || len(names) == 0 {
 		return names, nil, total, err
 	}

@@ -48,7 +48,7 @@ type Finding struct {
 	FirstFound time.Time                 // on this image; zero counts as now
 	FixedAt    time.Time                 // when the fix came out; zero when nobody says
 	Base       bool                      // comes from a layer of a declared base image
-	Exploited  bool                      // listed as known to be exploited
+	Exploited  bool                      // attacks have been seen, as CISA's catalog says
 	Tags       []string                  // what people tagged the vulnerability with
 }
 
@@ -95,7 +95,7 @@ func Evaluate(in Input) Outcome {
 }
 
 // Findings lists the findings of a result for Evaluate: each package's once, in the order of the content. What Result
-// does not hold (Base, FixedAt, Exploited, Tags) is left zero.
+// does not hold (Base, FixedAt, Tags) is left zero.
 func Findings(r *tidewaiter.Result) []Finding {
 	if r.Content == nil {
 		return nil
@@ -112,6 +112,7 @@ func Findings(r *tidewaiter.Result) []Finding {
 				Finding:    f,
 				Package:    in.Package,
 				Details:    r.Vulnerabilities[f.Vulnerability],
+				Exploited:  r.Threats[f.Vulnerability].Exploited(),
 				FirstFound: r.FirstFound[tidewaiter.FindingKey{PackageID: in.Package.ID, Vulnerability: f.Vulnerability}],
 			})
 		}

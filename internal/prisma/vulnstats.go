@@ -145,7 +145,7 @@ func (s *server) vulnerabilityStats(w http.ResponseWriter, r *http.Request, fres
 func (s *server) chosenVulnerabilities(ctx context.Context, q *statsQuery) (*fleetStats, []control.VulnerabilityCount, error) {
 	slices.Sort(q.packages)
 	fleet, err := s.vulnStats.get(ctx, strings.Join(q.packages, ","), q.fresh, func(ctx context.Context) (*fleetStats, error) {
-		counts, err := s.control.VulnerabilityCounts(ctx, q.packages)
+		counts, err := s.control.VulnerabilityCounts(ctx, q.packages, q.fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -231,14 +231,18 @@ func (s *server) vulnerabilityInfos(ctx context.Context, list []control.Vulnerab
 	if err != nil {
 		return nil, err
 	}
+	threats, err := s.control.Threats(ctx, names)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]vulnerabilityInfo, len(list))
 	for i := range list {
-		out[i] = s.vulnerabilityInfo(&list[i], details[list[i].Name], packages[list[i].Name])
+		out[i] = s.vulnerabilityInfo(&list[i], details[list[i].Name], packages[list[i].Name], threats[list[i].Name].Exploited())
 	}
 	return out, nil
 }
 
-func (s *server) vulnerabilityInfo(v *control.VulnerabilityCount, d *tidewaiter.Vulnerability, packages []control.VulnerablePackage) vulnerabilityInfo {
+func (s *server) vulnerabilityInfo(v *control.VulnerabilityCount, d *tidewaiter.Vulnerability, packages []control.VulnerablePackage, exploited bool) vulnerabilityInfo {
 	out := vulnerabilityInfo{CVE: v.Name, HighestSeverity: v.Severity.String(), ImpactedPkgs: []string{}, Exploits: []exploit{},
 		ImpactedResourceType: "registryImage", ImpactedResourcesCnt: v.Images, RiskFactors: map[string]struct{}{}}
 	if v.Severity == tidewaiter.SeverityUnknown {
@@ -248,11 +252,14 @@ func (s *server) vulnerabilityInfo(v *control.VulnerabilityCount, d *tidewaiter.
 	if d != nil {
 		described.addDetails(d)
 	}
+	if exploited {
+		described.addExploited()
+	}
 	var factors policy.Factors
 	for i := range packages {
 		p := &packages[i]
 		described.Link = cmp.Or(described.Link, p.URL)
-		factors |= policy.FindingFactors(&policy.Finding{Finding: p.Finding, Details: d}, s.now())
+		factors |= policy.FindingFactors(&policy.Finding{Finding: p.Finding, Details: d, Exploited: exploited}, s.now())
 		if out.Status == "" || p.FixedIn != "" {
 			out.Status = status(&p.Finding)
 		}

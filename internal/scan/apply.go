@@ -69,6 +69,7 @@ type walk struct {
 	packages        map[int64]*tidewaiter.Package // nil for one without findings that is not needed
 	findings        map[int64][]store.DatedFinding
 	vulnerabilities map[string]*tidewaiter.Vulnerability
+	exploited       map[string]bool // vulnerabilities attacks have been seen on
 	factors         map[*tidewaiter.Vulnerability]policy.Factors
 
 	generation int64                           // of the findings when the walk began; 0 when nobody asks what changed
@@ -92,6 +93,7 @@ func newWalk(p *Pipeline, rules Rules) *walk {
 func (w *walk) forget() {
 	w.packages, w.findings = map[int64]*tidewaiter.Package{}, map[int64][]store.DatedFinding{}
 	w.changes = map[int64][]store.PackageChange{}
+	w.exploited = map[string]bool{}
 	w.vulnerabilities, w.factors = map[string]*tidewaiter.Vulnerability{}, map[*tidewaiter.Vulnerability]policy.Factors{}
 }
 
@@ -174,6 +176,13 @@ func (w *walk) learn(ctx context.Context, images []store.JudgedImage) error {
 	}
 	for _, p := range packages {
 		w.packages[p.ID] = p
+	}
+	threats, err := w.Store.Threats(ctx, names)
+	if err != nil {
+		return err
+	}
+	for name, t := range threats {
+		w.exploited[name] = t.Exploited()
 	}
 	details, err := w.Store.Vulnerabilities(ctx, names)
 	for name, v := range details {
@@ -273,7 +282,7 @@ func (w *walk) findingsOf(image *store.JudgedImage) []policy.Finding {
 				first = image.FirstJudged
 			}
 			out = append(out, policy.Finding{Finding: f.Finding, Package: w.packages[in.PackageID],
-				Details: w.vulnerabilities[f.Vulnerability], FirstFound: first})
+				Details: w.vulnerabilities[f.Vulnerability], Exploited: w.exploited[f.Vulnerability], FirstFound: first})
 		}
 	}
 	return out

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -98,6 +100,10 @@ func (p *Pipeline) judgeOnce(ctx context.Context, id int64) error {
 func (p *Pipeline) saveJudgement(ctx context.Context, result *tidewaiter.Result, names []string, by judgedBy) error {
 	rules, err := p.rules(ctx)
 	if err != nil {
+		return err
+	}
+	// Read after the rules: the catalog of what is exploited changes under their generation.
+	if result.Threats, err = p.Store.Threats(ctx, slices.Collect(maps.Keys(result.Vulnerabilities))); err != nil {
 		return err
 	}
 	judgement := summarize(result, names, rules, by, p.Now())

@@ -129,30 +129,6 @@ func (r *Reader) CountImages(ctx context.Context, f ImageFilter) (int, error) {
 	return n, fail(err, "count images")
 }
 
-// ImagesWithVulnerability returns a page of the images that have a vulnerability, by id, and the cursor of the next page.
-// A tag that is there points to each.
-func (r *Reader) ImagesWithVulnerability(ctx context.Context, name string, p Page) ([]*ImageRow, string, error) {
-	after, err := cursorOf(p, "vulnerable")
-	if err != nil {
-		return nil, "", err
-	}
-	var from int64
-	if after != nil {
-		from = after.ID
-	}
-	keys, err := rows[imageKey](ctx, r, `select distinct pi.image_id as id from vulnerabilities v
-			join findings f on f.vulnerability_id = v.id join package_images pi on pi.package_id = f.package_id
-		where v.name = ? and pi.image_id > ? and exists (select 1 from tag_images ti join tags t on t.id = ti.tag_id
-			where ti.image_id = pi.image_id and t.gone_at = 0)
-		order by pi.image_id limit ? offset ?`, text(name), from, p.limit()+1, p.Offset)
-	if err != nil {
-		return nil, "", fail(err, "list the images with %s", name)
-	}
-	keys, next := cut(keys, p, func(k imageKey) cursor { return cursor{Order: "vulnerable", ID: k.ID} })
-	out, err := r.withTags(ctx, keys, false)
-	return out, next, fail(err, "list the images with %s", name)
-}
-
 // withTags reads the images of the keys with their tags and registries, in the order of keys.
 func (r *Reader) withTags(ctx context.Context, keys []imageKey, full bool) ([]*ImageRow, error) {
 	ids := make([]int64, len(keys))

@@ -100,6 +100,9 @@ func (r *Reader) resolveFindings(ctx context.Context, packages []int64, firstJud
 		return err
 	}
 	var err error
-	res.Vulnerabilities, err = r.Vulnerabilities(ctx, names)
+	if res.Vulnerabilities, err = r.Vulnerabilities(ctx, names); err != nil {
+		return err
+	}
+	res.Threats, err = r.Threats(ctx, names)
 	return err
 }

@@ -19,34 +19,6 @@ type VulnerabilityCount struct {
 
 const imagesShown = `(select ti.image_id from tag_images ti join tags t on t.id = ti.tag_id where ti.shown and t.gone_at = 0)`
 
-// VulnerabilityCounts counts the images each vulnerability is found in, by name; with packages, of these alone. It reads
-// every finding: keep what it returns for a while.
-func (r *Reader) VulnerabilityCounts(ctx context.Context, packages []string) ([]VulnerabilityCount, error) {
-	only := &conditions{}
-	if len(packages) > 0 {
-		of := &conditions{}
-		addIn(of, "p.name", packages)
-		only.add("f.package_id in (select p.id from packages p where "+of.String()+")", of.args...)
-	}
-	type row struct {
-		Name     string
-		Severity int
-		Score    float64
-		Images   int
-	}
-	found, err := rows[row](ctx, r, `select v.name, v.score, n.severity, n.images from (
-			select f.vulnerability_id, max(f.severity) as severity, count(distinct pi.image_id) as images
-			from findings f join package_images pi on pi.package_id = f.package_id
-			where pi.image_id in `+imagesShown+` and `+only.String()+`
-			group by f.vulnerability_id) n
-		join vulnerabilities v on v.id = n.vulnerability_id order by v.name`, only.args...)
-	out := make([]VulnerabilityCount, len(found))
-	for i, row := range found {
-		out[i] = VulnerabilityCount{Name: row.Name, Severity: tidewaiter.Severity(row.Severity), Score: row.Score, Images: row.Images}
-	}
-	return out, fail(err, "count vulnerabilities")
-}
-
 // ImagesByWorst counts the images that are shown somewhere by their worst vulnerability; those without any are left out.
 func (r *Reader) ImagesByWorst(ctx context.Context) (tidewaiter.Counts, error) {
 	type row struct {
@@ -100,26 +72,6 @@ func (r *Reader) VulnerablePackages(ctx context.Context, vulnerabilities []strin
 		return err
 	})
 	return out, fail(err, "find vulnerable packages")
-}
-
-// ImpactedName is one name of an image that has a vulnerability.
-type ImpactedName struct {
-	ImageID   int64
-	Reference string // host/repository:tag
-}
-
-const impacted = ` from tags t join tag_images ti on ti.tag_id = t.id and ti.shown where t.gone_at = 0 and ti.image_id in (
-	select pi.image_id from vulnerabilities v join findings f on f.vulnerability_id = v.id
-	join package_images pi on pi.package_id = f.package_id where v.name = ?)`
-
-// Impacted returns a part of the names of images that have a vulnerability, by name, and how many there are in all.
-func (r *Reader) Impacted(ctx context.Context, vulnerability string, offset, limit int) (names []ImpactedName, total int, err error) {
-	if total, err = scalar[int](ctx, r, "select count(*)"+impacted, vulnerability); err != nil {
-		return nil, 0, fail(err, "count what has %s", vulnerability)
-	}
-	names, err = rows[ImpactedName](ctx, r, "select ti.image_id, t.reference"+impacted+" order by t.reference, ti.image_id limit ? offset ?",
-		vulnerability, limit, offset)
-	return names, total, fail(err, "list what has %s", vulnerability)
 }
 
 // PackagesIn returns, by image, those of the packages that are in it.

@@ -148,6 +148,7 @@ type Result struct {
 	Content         *Content
 	Findings        map[int64][]Finding // by package
 	Vulnerabilities map[string]*Vulnerability
+	Threats         map[string]Threat // by vulnerability, as known when the result was read
 	FirstFound      map[FindingKey]time.Time
 	Checks          []Check
 }

@@ -113,19 +113,15 @@ func testRetention(t *testing.T, db *store.DB) {
 	})
 	purge := func(before time.Time) (total store.Purged) {
 		for {
-			var p store.Purged
-			w.update(func(ctx context.Context, tx *store.Tx) (err error) {
-				p, err = tx.PurgeGone(ctx, before, 1)
-				return err
-			})
+			p := must(db.PurgeGone(t.Context(), before, 1))(t)
 			if !p.Any() {
 				return total
 			}
-			total = store.Purged{Tags: total.Tags + p.Tags, Images: total.Images + p.Images, Layers: total.Layers + p.Layers, Packages: total.Packages + p.Packages}
+			total.Add(p)
 		}
 	}
 	same(t, "purged too early", purge(start), store.Purged{})
-	same(t, "purged", purge(start.Add(time.Hour)), store.Purged{Tags: 1, Images: 1, Layers: 1, Packages: 1})
+	same(t, "purged", purge(start.Add(time.Hour)), store.Purged{Tags: 1, Images: 1, Layers: 1, Packages: 1, Vulnerabilities: 1, Repositories: 1})
 	if n := must(db.CountResults(t.Context(), store.ResultFilter{Gone: true}))(t); n != 1 {
 		t.Errorf("%d results left", n)
 	}
@@ -139,6 +135,7 @@ func testStats(t *testing.T, db *store.DB) {
 		Registries: 1, Repositories: 1, Tags: 6, Images: map[tidewaiter.ImageState]int{tidewaiter.ImageJudged: 3},
 		Layers: map[store.LayerState]int{store.LayerDone: 1}, Scans: map[tidewaiter.ScanState]int{tidewaiter.ScanScanning: 1},
 	})
+	w.must(db.Upkeep(t.Context()))
 	if n := must(db.Size(t.Context()))(t); n <= 0 {
 		t.Errorf("the database takes %d bytes", n)
 	}
