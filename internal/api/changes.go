@@ -15,7 +15,7 @@ func (s *server) changes() {
 }
 
 type changesAsked struct {
-	imageAsked
+	Digest string `path:"digest" maxLength:"256" doc:"Of the image's manifest: sha256:…"`
 	Paging
 }
 
