@@ -164,10 +164,12 @@ func (tx *Tx) putFindings(ctx context.Context, put []findingRow) error {
 // which of them something is known now that verdicts may depend on.
 func (tx *Tx) saveVulnerabilities(ctx context.Context, findings map[int64][]tidewaiter.Finding, given map[string]*tidewaiter.Vulnerability) (numbers map[string]int64, weighty []int64, err error) {
 	all := make(map[string]*tidewaiter.Vulnerability, len(given))
+	worst := map[string]tidewaiter.Severity{}
 	for _, list := range findings {
 		for _, f := range list {
-			if name := text(f.Vulnerability); all[name] == nil {
-				all[name] = &tidewaiter.Vulnerability{ID: name, Severity: f.Severity}
+			name := text(f.Vulnerability)
+			if worst[name] = max(worst[name], f.Severity); all[name] == nil {
+				all[name] = &tidewaiter.Vulnerability{ID: name}
 			}
 		}
 	}
@@ -185,7 +187,7 @@ func (tx *Tx) saveVulnerabilities(ctx context.Context, findings map[int64][]tide
 		for _, row := range stored {
 			numbers[row.Name] = row.ID
 		}
-		put, heavy, err := tx.changedVulnerabilities(part, all, given, stored)
+		put, heavy, err := tx.changedVulnerabilities(part, all, given, worst, stored)
 		weighty = append(weighty, heavy...)
 		if err != nil || len(put) == 0 {
 			return err
@@ -203,7 +205,9 @@ func (tx *Tx) saveVulnerabilities(ctx context.Context, findings map[int64][]tide
 	return numbers, weighty, err
 }
 
-func (tx *Tx) changedVulnerabilities(names []string, all, given map[string]*tidewaiter.Vulnerability, stored []vulnerabilityRow) (put []vulnerabilityRow, weighty []int64, err error) {
+// changedVulnerabilities returns the rows to write. One the advisories do not describe is listed by the worst severity of its
+// findings; what is known of it says none, so that the verdict on another package does not depend on which came first.
+func (tx *Tx) changedVulnerabilities(names []string, all, given map[string]*tidewaiter.Vulnerability, worst map[string]tidewaiter.Severity, stored []vulnerabilityRow) (put []vulnerabilityRow, weighty []int64, err error) {
 	old := make(map[string]vulnerabilityRow, len(stored))
 	for _, row := range stored {
 		old[row.Name] = row
@@ -227,8 +231,12 @@ func (tx *Tx) changedVulnerabilities(names []string, all, given map[string]*tide
 				weighty = append(weighty, was.ID) // a damaged document is replaced
 			}
 		}
+		severity := v.Severity
+		if given[name] == nil {
+			severity = worst[name]
+		}
 		put = append(put, vulnerabilityRow{
-			Name: name, Severity: int(v.Severity), Score: v.Score, PublishedAt: micros(v.Published), Doc: doc,
+			Name: name, Severity: int(severity), Score: v.Score, PublishedAt: micros(v.Published), Doc: doc,
 		})
 	}
 	slices.SortFunc(put, func(a, b vulnerabilityRow) int { return cmp.Compare(a.Name, b.Name) })
