@@ -27,7 +27,6 @@ func serveChild(ctx context.Context, args []string) error {
 	database := flags.String("database", "", "PostgreSQL; SQLite in the folder when empty")
 	advisories := flags.String("advisories", "", "reference of the advisories; none are waited for when empty")
 	listen := flags.String("listen", "127.0.0.1:0", "address to serve on")
-	database := flags.String("database", "", "a PostgreSQL; SQLite when empty")
 	noSecrets := flags.Bool("no-secrets", false, "do not look for secrets")
 	if err := flags.Parse(args); err != nil {
 		return err
