@@ -108,8 +108,8 @@ func testKEV(t *testing.T, db *store.DB) {
 	same(t, "feed", must(db.Feeds(t.Context()))(t)[tidewaiter.FeedKEV], tidewaiter.Feed{Kind: tidewaiter.FeedKEV, Version: number(4), Date: start, Entries: 1})
 }
 
-// hold judges an image that holds some packages.
-func (w *world) hold(name string, packages ...*tidewaiter.Package) *tidewaiter.Image {
+// holding judges an image that holds some packages.
+func (w *world) holding(name string, packages ...*tidewaiter.Package) *tidewaiter.Image {
 	w.Helper()
 	img := image(name, "l")
 	w.judged(name, img, judgement())
@@ -140,9 +140,9 @@ func testFleetVulnerabilities(t *testing.T, db *store.DB) {
 	w.update(func(ctx context.Context, tx *store.Tx) error {
 		return tx.SaveFindings(ctx, advisories, map[int64][]tidewaiter.Finding{a.ID: {high, low}, b.ID: {worse, critical}, unused.ID: {finding("CVE-2022-4", 0)}}, known, start)
 	})
-	first := w.hold("first", a)
-	w.hold("second", a, b)
-	w.hold("third", a)
+	first := w.holding("first", a)
+	w.holding("second", a, b)
+	w.holding("third", a)
 	count := func() { w.must(db.CountVulnerabilities(t.Context())) }
 	count()
 	must(db.LoadEPSS(t.Context(), epssFeed("a"), scores(tidewaiter.EPSSScore{Name: "CVE-2020-1", Score: 0.2}, tidewaiter.EPSSScore{Name: "CVE-2021-2", Score: 0.3},
