@@ -197,7 +197,7 @@ func (s *server) declare(t *testing.T, url string, change ...func(*tidewaiter.Re
 
 func (s *server) rescan(t *testing.T, r *tidewaiter.Registry) *tidewaiter.Scan {
 	t.Helper()
-	if _, err := s.control.StartScan(t.Context(), r.ID, control.ScanRequest{Lane: tidewaiter.LaneFresh}); err != nil {
+	if _, err := s.control.StartScan(t.Context(), r.ID, control.ScanRequest{Lane: tidewaiter.LaneFresh, OnDemand: true}); err != nil {
 		t.Fatal(err)
 	}
 	return s.finished(t)[r.ID]

@@ -150,13 +150,17 @@ func (a *App) openMonitor(metrics *prometheus.Registry) (err error) {
 	return nil
 }
 
-// onDead frees the layers that a dead process had under way, so that nobody waits for its leases to run out.
+// onDead frees the layers that a dead process had under way and its places for requests, so that nobody waits for them to run
+// out.
 func onDead(ctx context.Context, tx *store.Tx, owner string, jobs []int64) error {
 	owners := make([]string, len(jobs))
 	for i, id := range jobs {
 		owners[i] = fmt.Sprintf("%s/%d", owner, id)
 	}
-	return tx.ReleaseLeases(ctx, owners)
+	if err := tx.ReleaseLeases(ctx, owners); err != nil {
+		return err
+	}
+	return tx.FreePlaces(ctx, owner)
 }
 
 // openWorkerKey reads the key a worker was given.

@@ -111,7 +111,7 @@ func (l *listing) keep(ctx context.Context, r tidewaiter.Repository, tags []tide
 			c.gone = append(c.gone, name)
 		}
 	}
-	if l.scan.Force {
+	if l.scan.Force || l.scan.OnDemand { // whoever asks now wants to know what is there now
 		return c, nil
 	}
 	failed, err := l.Store.FailedTags(ctx, r.ID)

@@ -17,7 +17,8 @@ import (
 //
 // Each tag has its own moment in every period, spread evenly by its name, and is asked by the first listing after that. So
 // a listing that follows another by an eighth of the period asks an eighth of the tags, and whatever moved is found by the
-// first listing after one period at the latest. New tags are asked at once, and so is everything in a scan by force.
+// first listing after one period at the latest. New tags are asked at once, and so is everything in a scan that somebody
+// asked for.
 type Rotation struct {
 	Within  time.Duration // the period of tags that are not expected to move: 1.2.3, a commit, a date; 24 h
 	Mutable time.Duration // the period of all others: latest, main, 1.2; 1 h, at most Within

@@ -154,6 +154,16 @@ func (b *Budgets) give(host, credential string, place int64, holder string) {
 	}
 }
 
+// FreePlaces gives back every place a process holds that has died.
+func (tx *Tx) FreePlaces(ctx context.Context, process string) error {
+	if tx.dialect != Postgres {
+		return nil // one process has the database, and its budget, to itself
+	}
+	prefix := text(process) + "/"
+	_, err := tx.exec(ctx, "update budget_places set holder = '', until = 0 where left(holder, ?) = ?", len([]rune(prefix)), prefix)
+	return fail(err, "give back the places of %s", process)
+}
+
 // Pause lets nobody ask a host with a credential for some time. A longer pause that is there stays.
 func (b *Budgets) Pause(ctx context.Context, host, credential string, d time.Duration) error {
 	_, err := b.db.raw(`insert into budgets (host, credential, paused_until) values (?, ?, `+pgNow+` + ?)

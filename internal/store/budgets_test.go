@@ -160,3 +160,22 @@ func BenchmarkTakeAndGive(b *testing.B) {
 		give()
 	}
 }
+
+// TestPlacesOfADeadProcessAreFree gives back what one process held and nothing of another, whose name begins like its own.
+func TestPlacesOfADeadProcessAreFree(t *testing.T) {
+	db := open(t, testkit.Postgres(t))
+	dead, other := db.Budgets("one"), db.Budgets("one-more")
+	for _, b := range []*store.Budgets{dead, dead, other} {
+		if give, _, err := b.Take(t.Context(), "host", "credential", 3); give == nil || err != nil {
+			t.Fatalf("no place: %v", err)
+		}
+	}
+	if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.FreePlaces(t.Context(), "one") }); err != nil {
+		t.Fatal(err)
+	}
+	for i, free := range []bool{true, true, false} {
+		if give, _, err := other.Take(t.Context(), "host", "credential", 3); (give != nil) != free || err != nil {
+			t.Errorf("place %d: %t, %v", i, give != nil, err)
+		}
+	}
+}
