@@ -79,7 +79,7 @@ func (s *storm) run(ctx context.Context, t *table) (err error) {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	server, err := s.lab.start(ctx, s.data, s.args...)
+	server, err := s.start(ctx, s.data, s.args...)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *storm) run(ctx context.Context, t *table) (err error) {
 		began := time.Now()
 		_ = server.cmd.Process.Kill() // it runs
 		_ = server.cmd.Wait()
-		again, e := s.lab.start(ctx, s.data, s.args...)
+		again, e := s.start(ctx, s.data, s.args...)
 		down = time.Since(began)
 		server = again
 		killed <- errors.Join(err, e)

@@ -35,7 +35,7 @@ func millionTagsDiscovered(ctx context.Context, l *lab) (t table, err error) {
 			"that and for logging in are not counted here. Budget: 50 requests a second for all.",
 		columns: []string{"part", "repositories listed", "lists of repositories asked for", "lists of tags asked for", "peak MiB", "target", "wall s"},
 	}
-	e, err := emulator.New(emulator.Options{Kind: emulator.ACR, Repositories: millionRepositories, Tags: millionTags, Indexes: -1, Artifacts: -1})
+	e, err := emulator.New(emulator.Options{Kind: emulator.ACR, Repositories: millionRepositories, Tags: millionTags, Indexes: -1, Artifacts: -1}) //nolint:contextcheck // it lives until Close
 	if err != nil {
 		return t, err
 	}

@@ -52,7 +52,7 @@ func discoveryRequests(ctx context.Context, l *lab) (table, error) {
 
 // passes discovers an emulated registry twice and returns what was asked each time.
 func passes(ctx context.Context, dir string, kind tidewaiter.RegistryKind, repositories, tags int) (first, second map[string]int, err error) {
-	e, err := emulator.New(emulator.Options{Kind: emulator.Kind(kind), Repositories: repositories, Tags: tags, Indexes: -1, Artifacts: -1, TLS: true})
+	e, err := emulator.New(emulator.Options{Kind: emulator.Kind(kind), Repositories: repositories, Tags: tags, Indexes: -1, Artifacts: -1, TLS: true}) //nolint:contextcheck // it lives until Close
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -89,11 +90,11 @@ type Replayed struct {
 }
 
 func webhookPath(id string, more ...string) string {
-	path := "/webhooks/" + url.PathEscape(id)
+	parts := []string{"/webhooks", url.PathEscape(id)}
 	for _, part := range more {
-		path += "/" + url.PathEscape(part)
+		parts = append(parts, url.PathEscape(part))
 	}
-	return path
+	return strings.Join(parts, "/")
 }
 
 // Webhooks returns all webhooks by name.

@@ -42,7 +42,7 @@ func TestOracleSignatureIsVerified(t *testing.T) {
 				date: time.Now().UTC().Format(http.TimeFormat), fingerprint: l.Fingerprint}
 			change(&s)
 			var lines []string
-			for _, header := range strings.Fields(s.headers) {
+			for header := range strings.FieldsSeq(s.headers) {
 				value := map[string]string{"date": s.date, "host": s.host, "(request-target)": "get " + s.target}[header]
 				lines = append(lines, header+": "+value)
 			}

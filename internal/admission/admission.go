@@ -119,7 +119,7 @@ func (s *server) review(w http.ResponseWriter, r *http.Request, mayScan bool) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(out) // the cluster has gone
+	_ = json.NewEncoder(w).Encode(out) //nolint:errchkjson // the cluster has gone
 }
 
 // decide fills in the answer to a request.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -114,12 +115,10 @@ func uniform(_ huma.Context, _ string, v any) (any, error) {
 
 // writeProblem answers outside of an operation.
 func writeProblem(w http.ResponseWriter, p *problem) {
-	for name, values := range p.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), p.header)
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client has gone
+	_ = json.NewEncoder(w).Encode(p) //nolint:errchkjson // the client has gone
 }
 
 // unknown answers whatever the API does not have: 405 for another method of a path it has, 404 otherwise.

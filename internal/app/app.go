@@ -201,7 +201,7 @@ func (a *App) openSurfaces(ctx context.Context, keyring *secret.Keyring, metrics
 		a.cfg.Announce(a.cfg.AdminUser, password)
 	}
 	a.handler = httpd.Handler(httpd.Config{
-		API:    api.New(api.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}),
+		API:    api.New(api.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}), //nolint:contextcheck // requests bring their own
 		Prisma: prisma.New(prisma.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, Version: a.cfg.Version}),
 		Qualys: qualys.New(qualys.Config{Control: a.control, Auth: gate, Log: a.cfg.Log, Now: time.Now, AWSAccount: a.cfg.AWSAccount,
 			Replaced: func(k tidewaiter.RegistryKind) bool { return connector.Replaced(a.cfg.Endpoints, k) }}),

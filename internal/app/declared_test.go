@@ -114,7 +114,7 @@ func (d *desk) declareOurs(t *testing.T, l emulator.Login) {
 	if err := d.control.PutCredential(t.Context(), c, &plain); err != nil {
 		t.Fatal(err)
 	}
-	d.server.declare(t, r.URL, func(draft *tidewaiter.Registry) {
+	d.declare(t, r.URL, func(draft *tidewaiter.Registry) {
 		draft.Kind, draft.TLS, draft.Settings, draft.CredentialID = r.Kind, r.TLS, r.Settings, c.ID
 	})
 }

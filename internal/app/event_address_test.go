@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -225,7 +226,7 @@ func TestProofsOfAnAddress(t *testing.T) {
 		"audience": {EventProof: control.EventProof{Audience: strings.Repeat("x", 501), Email: "a@b"}},
 	} {
 		_, err := s.control.MakeEventAddress(t.Context(), r.ID, change)
-		if e, ok := err.(*tidewaiter.Error); !ok || e.Kind != tidewaiter.ErrInvalid || e.Field != name || e.Fix == "" && name != "audience" && name != "secret" {
+		if e, ok := errors.AsType[*tidewaiter.Error](err); !ok || e.Kind != tidewaiter.ErrInvalid || e.Field != name || e.Fix == "" && name != "audience" && name != "secret" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -307,7 +308,7 @@ func TestEventGridHandshakes(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if res.StatusCode != 200 || res.Header.Get("Webhook-Allowed-Origin") != "eventgrid.azure.net" || res.Header.Get("Webhook-Allowed-Rate") == "" {
+		if res.StatusCode != http.StatusOK || res.Header.Get("Webhook-Allowed-Origin") != "eventgrid.azure.net" || res.Header.Get("Webhook-Allowed-Rate") == "" {
 			t.Errorf("%d %v", res.StatusCode, res.Header)
 		}
 	}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -201,7 +202,7 @@ func TestQueuesThatCannotBe(t *testing.T) {
 		{"kafka", "x", "kind"},
 	} {
 		_, err := s.control.SetEventSource(t.Context(), r.ID, c.kind, c.place)
-		if e, ok := err.(*tidewaiter.Error); !ok || e.Kind != tidewaiter.ErrInvalid || e.Field != c.field {
+		if e, ok := errors.AsType[*tidewaiter.Error](err); !ok || e.Kind != tidewaiter.ErrInvalid || e.Field != c.field {
 			t.Errorf("%s %s: %v", c.kind, c.place, err)
 		}
 	}

@@ -170,7 +170,7 @@ func (a *App) checkKeys(ctx context.Context) error {
 	}
 	if a.cfg.WorkerOnly {
 		if err != nil {
-			return nil // no server has run yet
+			return nil //nolint:nilerr // no server has run yet
 		}
 		return tidewaiter.Invalid("worker-key", "this is not the key the credentials in the database are sealed with").
 			WithFix("have the server print it with `tidewaiter worker-key`")

@@ -52,10 +52,10 @@ func TestHarborShowsTheKey(t *testing.T) {
 		"none":         {none, 401},
 		"basic":        {func(r *http.Request) { r.SetBasicAuth("harbor", key) }, 200},
 		"bearer":       {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+key) }, 200},
-		"API key":      {func(r *http.Request) { r.Header.Set("X-ScannerAdapter-API-Key", key) }, 200},
+		"API key":      {func(r *http.Request) { r.Header.Set("X-Scanneradapter-Api-Key", key) }, 200},
 		"wrong basic":  {func(r *http.Request) { r.SetBasicAuth(key, "harbor") }, 401},
 		"wrong bearer": {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+key+"x") }, 401},
-		"wrong key":    {func(r *http.Request) { r.Header.Set("X-ScannerAdapter-API-Key", key[1:]) }, 401},
+		"wrong key":    {func(r *http.Request) { r.Header.Set("X-Scanneradapter-Api-Key", key[1:]) }, 401},
 	} {
 		a := ask("GET", "/api/v1/metadata", c.header)
 		if a.status != c.want || strings.Contains(a.body, key) {

@@ -10,7 +10,7 @@ import (
 
 // lockFile locks a file for this process; false when another has it.
 func lockFile(f *os.File) (bool, error) {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a file descriptor fits
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) // a file descriptor fits
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return false, nil
 	}

@@ -47,11 +47,8 @@ func (c imageListCommand) Run(ctx context.Context, s streams) error {
 		}
 		row := []string{name, i.Platform, i.State, "", "", "", "", "", ""}
 		if j := i.Judgement; j != nil {
-			v := j.Vulnerabilities
-			for k, n := range []int{v.Critical, v.High, v.Medium, v.Low, j.Fixable} {
-				row[3+k] = strconv.Itoa(n)
-			}
-			row[8] = j.Verdict.Effect
+			v, n := j.Vulnerabilities, strconv.Itoa
+			row = append(row[:3], n(v.Critical), n(v.High), n(v.Medium), n(v.Low), n(j.Fixable), j.Verdict.Effect)
 		}
 		t.row(row...)
 	}

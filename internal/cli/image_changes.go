@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/client"
 )
@@ -39,7 +38,7 @@ func (c imageChangesCommand) Run(ctx context.Context, s streams) error {
 			verdict = ch.Before.Effect + " -> " + verdict
 		}
 		n := ch.Counts
-		t.row(ch.At.Local().Format(time.DateTime), ch.Cause, verdict,
+		t.row(when(ch.At), ch.Cause, verdict,
 			fmt.Sprintf("%d new, %d gone, %d changed", n.New, n.Gone, n.Severity+n.Fix+n.Status), strconv.Itoa(total(ch.After.Vulnerabilities))+" in all", "", "", "")
 		for _, f := range ch.Findings {
 			t.row("", "", "", f.Change, stated(f, severityOf), f.Vulnerability, f.Package+" "+f.Version, stated(f, fixOf))

@@ -20,7 +20,7 @@ func call(args ...string) (code int, out, said string) {
 
 func TestWorkerSaysWhatItNeeds(t *testing.T) {
 	open := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(open, []byte("{}"), 0o644); err != nil { //nolint:gosec // that others may read it is what is refused
+	if err := os.WriteFile(open, []byte("{}"), 0o644); err != nil { // that others may read it is what is refused
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -2,6 +2,7 @@ package discover
 
 import (
 	"fmt"
+	"maps"
 	"math"
 
 	"github.com/tidewaiter/tidewaiter/internal/oci"
@@ -51,10 +52,7 @@ func (r *previewRun) estimate() {
 			second[kind] = n
 		}
 	}
-	first := map[oci.RequestKind]int{}
-	for kind, n := range second {
-		first[kind] = n
-	}
+	first := maps.Clone(second)
 	for _, kind := range []oci.RequestKind{oci.RequestManifest, oci.RequestConfig} {
 		if n := seen[kind]; n > 0 {
 			first[kind] = times(n)

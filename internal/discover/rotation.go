@@ -44,7 +44,7 @@ func (r Rotation) due(repository, tag string, last, now time.Time) bool {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(repository + ":" + tag)) // never fails
-	phase := int64(h.Sum64() % uint64(period))     //nolint:gosec // a period is positive, and the remainder smaller
+	phase := int64(h.Sum64() % uint64(period))     // a period is positive, and the remainder smaller
 	turn := func(t time.Time) int64 { return (t.UnixNano() - phase) / int64(period) }
 	return turn(now) > turn(last)
 }

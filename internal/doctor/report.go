@@ -146,31 +146,31 @@ func (r *Report) add(right Right, err error, kind tidewaiter.RegistryKind) {
 
 // advise says what to do about what was found.
 func (r *Report) advise(x *examination) {
-	say := func(format string, args ...any) { r.Advice = append(r.Advice, fmt.Sprintf(format, args...)) }
+	sayf := func(format string, args ...any) { r.Advice = append(r.Advice, fmt.Sprintf(format, args...)) }
 	if r.Kind.Claims != "" {
-		say("it answers as a registry of kind %s does, at an address that is not one of its own: it was treated as any other, and the credential stayed here. A mirror or proxy of one is declared as oci", r.Kind.Claims)
+		sayf("it answers as a registry of kind %s does, at an address that is not one of its own: it was treated as any other, and the credential stayed here. A mirror or proxy of one is declared as oci", r.Kind.Claims)
 	}
 	if r.Kind.Other != "" {
-		say("it is declared as %s and looks like %s", r.Kind.Kind, r.Kind.Other)
+		sayf("it is declared as %s and looks like %s", r.Kind.Kind, r.Kind.Other)
 	}
-	r.adviseNetwork(say, x)
+	r.adviseNetwork(sayf, x)
 	if c := r.Clock; c != nil && c.Ahead.Abs() > clockTolerance {
-		say("the clocks differ by %s: tokens and signed requests may be refused as too old or too new (AWS takes five minutes); set this machine's clock by NTP", c.Ahead.Round(time.Second).Abs())
+		sayf("the clocks differ by %s: tokens and signed requests may be refused as too old or too new (AWS takes five minutes); set this machine's clock by NTP", c.Ahead.Round(time.Second).Abs())
 	}
 	if t := r.Token; t != nil && t.Life < time.Minute {
-		say("tokens live for %s only, so that lists take many more of them; let the token server give them for five minutes", t.Life)
+		sayf("tokens live for %s only, so that lists take many more of them; let the token server give them for five minutes", t.Life)
 	}
 	for _, l := range r.Limits {
 		switch {
 		case l.Refused:
-			say("%s refused requests as too many; ask at most %s", l.Host, limitText(l.Rate))
+			sayf("%s refused requests as too many; ask at most %s", l.Host, limitText(l.Rate))
 		case l.Limit > 0 && l.Remaining >= 0 && l.Remaining*10 < l.Limit:
-			say("%s has %d of %d requests left", l.Host, l.Remaining, l.Limit)
+			sayf("%s has %d of %d requests left", l.Host, l.Remaining, l.Limit)
 		}
 	}
 	for _, right := range r.Rights {
 		if right.Grant != "" {
-			say("to %s: %s", right.Name, right.Grant)
+			sayf("to %s: %s", right.Name, right.Grant)
 		}
 	}
 }
@@ -180,12 +180,12 @@ const (
 	expiryWarning  = 30 * 24 * time.Hour
 )
 
-func (r *Report) adviseNetwork(say func(string, ...any), x *examination) {
+func (r *Report) adviseNetwork(sayf func(string, ...any), x *examination) {
 	if strings.HasPrefix(r.URL, "http://") {
-		say("it is asked without TLS: whoever sits between sees the credential and can change the answers")
+		sayf("it is asked without TLS: whoever sits between sees the credential and can change the answers")
 	}
 	if x.registry.TLS.SkipVerify {
-		say("its certificate is not verified, by choice: give its CA certificate instead")
+		sayf("its certificate is not verified, by choice: give its CA certificate instead")
 	}
 	works := map[string]bool{}
 	for _, a := range r.Network.Addresses {
@@ -193,7 +193,7 @@ func (r *Report) adviseNetwork(say func(string, ...any), x *examination) {
 	}
 	for _, family := range []string{"IPv4", "IPv6"} {
 		if ok, there := works[family]; there && !ok && len(works) > 1 {
-			say("its name has %s addresses and none accepts a connection from here: each new connection may wait for them first", family)
+			sayf("its name has %s addresses and none accepts a connection from here: each new connection may wait for them first", family)
 		}
 	}
 	s := r.Network.TLS
@@ -202,7 +202,7 @@ func (r *Report) adviseNetwork(say func(string, ...any), x *examination) {
 	}
 	for _, c := range s.Chain {
 		if left := c.NotAfter.Sub(r.At); left < expiryWarning && left > 0 {
-			say("the certificate of %s expires in %d days, on %s", c.Subject, int(left.Hours()/24), c.NotAfter.Format(time.DateOnly))
+			sayf("the certificate of %s expires in %d days, on %s", c.Subject, int(left.Hours()/24), c.NotAfter.Format(time.DateOnly))
 		}
 	}
 }

@@ -56,7 +56,7 @@ type printer struct {
 	line    func(b *strings.Builder, name, value string)
 }
 
-func (p *printer) say(name, format string, args ...any) {
+func (p *printer) sayf(name, format string, args ...any) {
 	p.line(&p.b, name, fmt.Sprintf(format, args...))
 }
 
@@ -65,28 +65,28 @@ func (r *Report) print(p *printer) {
 	r.printNetwork(p)
 	p.section(&p.b, "Login")
 	for _, c := range r.Login {
-		p.say("offered", "%s%s%s", c.Scheme, with(" at ", c.Realm), with(" for ", c.Service))
+		p.sayf("offered", "%s%s%s", c.Scheme, with(" at ", c.Realm), with(" for ", c.Service))
 	}
-	p.say("as", "%s", cmp.Or(r.As, "nobody"))
+	p.sayf("as", "%s", cmp.Or(r.As, "nobody"))
 	if r.Token != nil {
-		p.say("tokens", "live %s, from %s", r.Token.Life, r.Token.From)
+		p.sayf("tokens", "live %s, from %s", r.Token.Life, r.Token.From)
 	}
 	p.section(&p.b, "Rights")
 	for _, right := range r.Rights {
 		switch {
 		case right.OK:
-			p.say(right.Name, "yes%s%s", with(": ", right.Detail), with(", by ", right.By))
+			p.sayf(right.Name, "yes%s%s", with(": ", right.Detail), with(", by ", right.By))
 		case right.Untried:
-			p.say(right.Name, "not tried: %s", right.Detail)
+			p.sayf(right.Name, "not tried: %s", right.Detail)
 		default:
-			p.say(right.Name, "NO: %s%s", right.Error, with("; ", right.Fix))
+			p.sayf(right.Name, "NO: %s%s", right.Error, with("; ", right.Fix))
 		}
 	}
 	r.printHabits(p)
 	if len(r.Advice) > 0 {
 		p.section(&p.b, "Advice")
 		for _, a := range r.Advice {
-			p.say("", "%s", a)
+			p.sayf("", "%s", a)
 		}
 	}
 	r.printRequests(p)
@@ -102,31 +102,31 @@ func with(lead, text string) string {
 func (r *Report) printKind(p *printer) {
 	p.section(&p.b, "Kind")
 	if r.Kind.Kind == "" {
-		p.say("kind", "no registry that is known")
+		p.sayf("kind", "no registry that is known")
 		return
 	}
-	p.say("kind", "%s (%s), %s", r.Kind.Kind, r.Kind.Title, cmp.Or(r.Kind.Certainty, "as declared"))
+	p.sayf("kind", "%s (%s), %s", r.Kind.Kind, r.Kind.Title, cmp.Or(r.Kind.Certainty, "as declared"))
 	for _, why := range r.Kind.Because {
-		p.say("because", "%s", why)
+		p.sayf("because", "%s", why)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
-		p.say(name, "%s", r.Headers[name])
+		p.sayf(name, "%s", r.Headers[name])
 	}
 }
 
 func (r *Report) printNetwork(p *printer) {
 	p.section(&p.b, "Network")
 	if r.Network.Proxy != "" {
-		p.say("proxy", "%s; what is behind it is not looked at one by one", r.Network.Proxy)
+		p.sayf("proxy", "%s; what is behind it is not looked at one by one", r.Network.Proxy)
 	}
 	if r.Network.Error != "" {
-		p.say("error", "%s", r.Network.Error)
+		p.sayf("error", "%s", r.Network.Error)
 	}
 	for _, a := range r.Network.Addresses {
 		if a.Connects {
-			p.say(a.Family, "%s connects in %s", a.Address, a.Took.Round(time.Millisecond))
+			p.sayf(a.Family, "%s connects in %s", a.Address, a.Took.Round(time.Millisecond))
 		} else {
-			p.say(a.Family, "%s FAILED: %s", a.Address, a.Error)
+			p.sayf(a.Family, "%s FAILED: %s", a.Address, a.Error)
 		}
 	}
 	if s := r.Network.TLS; s != nil {
@@ -134,23 +134,23 @@ func (r *Report) printNetwork(p *printer) {
 		if !s.Trusted {
 			trusted = "NOT TRUSTED: " + s.Error
 		}
-		p.say("TLS", "%s, %s", cmp.Or(s.Version, "no handshake"), trusted)
+		p.sayf("TLS", "%s, %s", cmp.Or(s.Version, "no handshake"), trusted)
 		for _, c := range s.Chain {
-			p.say("certificate", "%s, signed by %s, until %s (%d days)", c.Subject, c.Issuer, c.NotAfter.Format(time.DateOnly), int(c.NotAfter.Sub(r.At).Hours()/24))
+			p.sayf("certificate", "%s, signed by %s, until %s (%d days)", c.Subject, c.Issuer, c.NotAfter.Format(time.DateOnly), int(c.NotAfter.Sub(r.At).Hours()/24))
 		}
 	}
 	if r.Clock != nil {
-		p.say("clock", "%s ahead of this machine's", r.Clock.Ahead.Round(time.Second))
+		p.sayf("clock", "%s ahead of this machine's", r.Clock.Ahead.Round(time.Second))
 	}
 }
 
 func (r *Report) printHabits(p *printer) {
 	p.section(&p.b, "Habits")
 	for _, l := range r.Limits {
-		p.say("limit", "%s: %s", l.Host, limitText(l.Rate))
+		p.sayf("limit", "%s: %s", l.Host, limitText(l.Rate))
 	}
 	if len(r.Limits) == 0 {
-		p.say("limit", "no answer said any")
+		p.sayf("limit", "no answer said any")
 	}
 	for _, pages := range r.Pages {
 		what := fmt.Sprintf("answered %d", pages.Status)
@@ -160,7 +160,7 @@ func (r *Report) printHabits(p *printer) {
 		if pages.Largest > 0 {
 			what += fmt.Sprintf(", the largest page taken of those tried is %d", pages.Largest)
 		}
-		p.say(pages.List, "%s", strings.Join(append([]string{what}, pages.Quirks...), "; "))
+		p.sayf(pages.List, "%s", strings.Join(append([]string{what}, pages.Quirks...), "; "))
 	}
 }
 
@@ -195,6 +195,6 @@ func (r *Report) printRequests(p *printer) {
 		if a.Status == 0 {
 			status = "no answer: " + a.Error
 		}
-		p.say(cmp.Or(a.Method, "remark"), "%s → %s in %s", a.URL, status, a.Took.Round(time.Millisecond))
+		p.sayf(cmp.Or(a.Method, "remark"), "%s → %s in %s", a.URL, status, a.Took.Round(time.Millisecond))
 	}
 }

@@ -14,7 +14,7 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || key.IsZero() {
 		return err
 	}
-	shown := r.Header.Get("X-ScannerAdapter-API-Key")
+	shown := r.Header.Get("X-Scanneradapter-Api-Key")
 	if _, password, ok := r.BasicAuth(); ok {
 		shown = password
 	} else if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {

@@ -244,7 +244,7 @@ func TestSlackInjection(t *testing.T) {
 		if strings.ContainsAny(text, "<>\x00\u202e") {
 			t.Errorf("markup or control characters get through: %.300q", text)
 		}
-		for _, line := range strings.Split(text, "\n") {
+		for line := range strings.SplitSeq(text, "\n") {
 			if strings.Count(line, "`")%2 != 0 {
 				t.Errorf("a code span is open: %.300q", line)
 			}

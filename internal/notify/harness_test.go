@@ -260,7 +260,7 @@ func (r *receiver) setAnswer(answer func(http.ResponseWriter, *http.Request, int
 func verify(header string, body []byte, secret string, now time.Time) bool {
 	var t string
 	var signatures []string
-	for _, part := range strings.Split(header, ",") {
+	for part := range strings.SplitSeq(header, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		switch key {
 		case "t":

@@ -100,10 +100,10 @@ func reason(ctx context.Context, err error) string {
 // but for 410: the receiver is gone and knows it.
 func judge(res *http.Response, answer string, now time.Time) outcome {
 	o := outcome{status: res.StatusCode}
-	switch {
-	case res.StatusCode/100 == 2:
+	switch res.StatusCode / 100 {
+	case 2:
 		return o
-	case res.StatusCode/100 == 3:
+	case 3:
 		o.failure = fmt.Sprintf("the receiver answered %s; redirects are not followed: give the address it points to", status(res))
 		return o
 	}

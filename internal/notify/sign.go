@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/secret"
@@ -22,14 +23,15 @@ const (
 // secret. There is a v1 for each secret.
 func Sign(body []byte, at time.Time, secrets ...secret.Value) string {
 	t := strconv.FormatInt(at.Unix(), 10)
-	out := "t=" + t
+	var out strings.Builder
+	out.WriteString("t=" + t)
 	for _, s := range secrets {
 		mac := hmac.New(sha256.New, []byte(s.Reveal()))
 		_, _ = mac.Write([]byte(t + "."))
 		_, _ = mac.Write(body)
-		out += ",v1=" + hex.EncodeToString(mac.Sum(nil))
+		out.WriteString(",v1=" + hex.EncodeToString(mac.Sum(nil)))
 	}
-	return out
+	return out.String()
 }
 
 // signatures returns the secrets in force at a time, the newest first.

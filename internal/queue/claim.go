@@ -54,7 +54,7 @@ func (e executor) JobGetAvailable(ctx context.Context, p *riverdriver.JobGetAvai
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	return e.Executor.JobGetByIDMany(ctx, &riverdriver.JobGetByIDManyParams{ID: ids, Schema: p.Schema})
+	return e.JobGetByIDMany(ctx, &riverdriver.JobGetByIDManyParams{ID: ids, Schema: p.Schema})
 }
 
 // firstTurn is after every turn: from there the rotation begins with the first one.

@@ -63,7 +63,7 @@ func (b *Budgets) Take(ctx context.Context, host, credential string, places int)
 	for range 2 {
 		taken, err := rows[int64](ctx, b.db.Reader, takePlace, holder, placeLife.Microseconds(), host, credential, places)
 		if err == nil && len(taken) > 0 {
-			return func() { b.give(host, credential, taken[0], holder) }, 0, nil
+			return func() { b.give(host, credential, taken[0], holder) }, 0, nil //nolint:contextcheck // what was taken is given back though the request was canceled
 		}
 		var ready bool
 		if err == nil {

@@ -108,7 +108,7 @@ const endingsLook = 2 * time.Second
 // AwaitScan returns the scan once it has ended, for one of a single image in the interactive lane moments after that. When ctx
 // ends first it returns the scan as it is. A scan that does not exist is ErrNotFound.
 func (db *DB) AwaitScan(ctx context.Context, id string) (*tidewaiter.Scan, error) {
-	told, leave := db.endings.wait(id)
+	told, leave := db.endings.wait(id) //nolint:contextcheck // who listens goes on for others
 	defer leave()
 	look := time.NewTicker(endingsLook)
 	defer look.Stop()

@@ -79,7 +79,7 @@ func (tx *Tx) LockHappenings(ctx context.Context) error {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("tidewaiter happenings"))
-	_, err := tx.exec(ctx, "select pg_advisory_xact_lock(?)", int64(h.Sum64())) //nolint:gosec // any number will do
+	_, err := tx.exec(ctx, "select pg_advisory_xact_lock(?)", int64(h.Sum64())) // any number will do
 	return fail(err, "lock the happenings")
 }
 

@@ -165,7 +165,7 @@ func each(ctx context.Context, db *sql.DB, query string, fn func(*sql.Rows) erro
 // BenchmarkPostings measures, for each form on each database: bytes a posting takes, storing one more image, the images of
 // one package of the base, and those of a day's 13 changed packages.
 func BenchmarkPostings(b *testing.B) {
-	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // the same each time is the point
+	random := rand.New(rand.NewPCG(1, 1)) // the same each time is the point
 	lists := make([][]int64, postingDistinct)
 	held := func() []int64 {
 		out := make([]int64, 0, postingPackages)
@@ -213,7 +213,7 @@ func benchmarkPosting(b *testing.B, database string, form posting, lists [][]int
 	}
 	inTx(b, db, func(tx *sql.Tx) error {
 		w := &bulk{b: b, tx: tx, sql: query}
-		for _, statement := range strings.Split(form.create, ";") {
+		for statement := range strings.SplitSeq(form.create, ";") {
 			w.exec(statement)
 		}
 		form.fill(w, lists)

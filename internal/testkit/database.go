@@ -35,7 +35,7 @@ func OwnPostgres(t testing.TB) *Database {
 		t.Fatalf("testkit: %v", err)
 	}
 	// Not t.TempDir: the server's account could not get there.
-	if d.dir, err = os.MkdirTemp("", "testkit-pg-"); err != nil {
+	if d.dir, err = os.MkdirTemp("", "testkit-pg-"); err != nil { //nolint:usetesting // the server's account could not get there
 		t.Fatalf("testkit: %v", err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(d.dir) })

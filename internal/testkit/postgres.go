@@ -67,7 +67,7 @@ func PostgresDatabase(ctx context.Context) (dsn string, drop func() error, err e
 		return "", nil, fmt.Errorf("create database: %w", err)
 	}
 	u.Path = "/" + name
-	return u.String(), func() error {
+	return u.String(), func() error { //nolint:contextcheck // it is dropped when the test is over
 		if err := execute(context.Background(), server, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
 			return fmt.Errorf("drop database: %w", err)
 		}
