@@ -50,7 +50,7 @@ postgres:
 
 .PHONY: test
 test: go $(BIN)/registry postgres ## All tests, on SQLite and PostgreSQL
-	go test -timeout 15m ./...
+	go test -timeout 25m ./...
 
 .PHONY: check
 check: go $(BIN)/golangci-lint $(BIN)/registry postgres ## Format, vet, lint, import rule and race detector
