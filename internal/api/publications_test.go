@@ -52,6 +52,6 @@ func TestPublicationsOfAnImage(t *testing.T) {
 		s.wantProblem(err, http.StatusNotFound, tidewaiter.ErrNotFound)
 		draft := client.RegistryDraft{Kind: "oci", URL: "https://other.example.com", Settings: map[string]string{"publishSBOM": "yes"}}
 		_, err = s.as(tidewaiter.RoleAdmin).DeclareRegistry(t.Context(), draft, false)
-		s.wantProblem(err, http.StatusBadRequest, tidewaiter.ErrInvalid)
+		s.wantProblem(err, http.StatusUnprocessableEntity, tidewaiter.ErrInvalid)
 	})
 }

@@ -89,16 +89,22 @@ func (s *server) published(t *testing.T, what string, fits func(tidewaiter.Publi
 
 func pushed(p tidewaiter.Publication) bool { return p.Digest != "" && p.Error == "" }
 
-// referrers asks a registry what refers to an image.
-func referrers(t *testing.T, url, repository, digest string) (out []oci.Referrer) {
+// reader opens a registry to look at.
+func reader(t *testing.T, url string) *oci.Registry {
 	t.Helper()
 	c := oci.New(oci.Options{AllowLoopback: true})
-	defer c.Close()
+	t.Cleanup(c.Close)
 	r, err := c.Registry(oci.Endpoint{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err = r.Referrers(t.Context(), repository, digest); err != nil {
+	return r
+}
+
+func referrers(t *testing.T, r *oci.Registry, repository, digest string) []oci.Referrer {
+	t.Helper()
+	out, err := r.Referrers(t.Context(), repository, digest)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -129,14 +135,18 @@ func pushesInto(t *testing.T, database, url, host string) {
 	declared := s.declare(t, url, publishing)
 	s.finished(t)
 	before := s.published(t, "all documents pushed", pushed)
-	shown := len(s.results(t))
+	shown, r := len(s.results(t)), reader(t, url)
 	for name, p := range before {
 		_, digest, _ := strings.Cut(name, "@")
-		list := referrers(t, url, p.Repository, digest)
+		list := referrers(t, r, p.Repository, digest)
 		i := slices.IndexFunc(list, func(r oci.Referrer) bool { return r.Digest == p.Digest })
 		want := map[tidewaiter.PublicationKind]string{"cyclonedx": "application/vnd.cyclonedx+json", "json": "application/vnd.tidewaiter.report+json"}[p.Kind]
-		if i < 0 || list[i].ArtifactType != want {
+		if i < 0 {
 			t.Fatalf("%s: %+v is not among %+v", name, p, list)
+		}
+		m, _, err := r.Manifest(t.Context(), p.Repository, p.Digest)
+		if err != nil || m.ArtifactType != want {
+			t.Errorf("%s: %+v %v", name, m, err)
 		}
 	}
 
@@ -174,7 +184,7 @@ func pushesInto(t *testing.T, database, url, host string) {
 		}
 		anew++
 		_, digest, _ := strings.Cut(name, "@")
-		for _, ref := range referrers(t, url, p.Repository, digest) {
+		for _, ref := range referrers(t, r, p.Repository, digest) {
 			if ref.Digest == old.Digest {
 				t.Errorf("%s: the old one is still listed", name)
 			}

@@ -128,9 +128,15 @@ func (a *attachment) enter(ctx context.Context) (before []Referrer, err error) {
 		return !slices.ContainsFunc(all, func(r Referrer) bool { return r.Digest == e.Digest })
 	})
 	if known && (a.listed || listed) { // a list may lag behind what the registry has said
-		return slices.DeleteFunc(all, func(r Referrer) bool { return !a.replaced(r) }), nil
+		return slices.DeleteFunc(all, func(r Referrer) bool { return !a.mayBeReplaced(r) }), nil
 	}
 	return a.enterByTag(ctx)
+}
+
+// mayBeReplaced is replaced for an entry of a registry's list: not all say there of what type a manifest is and how it is annotated.
+// The manifest is looked at before anything is done to it.
+func (a *attachment) mayBeReplaced(r Referrer) bool {
+	return a.replaced(r) || len(r.Annotations) == 0 && !slices.Contains(a.digests(), r.Digest)
 }
 
 // enterByTag merges the artifacts into the index that stands in for a list. The registry does not compare before it writes, so

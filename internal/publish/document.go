@@ -43,12 +43,20 @@ func formOf(kind tidewaiter.PublicationKind) (form, error) {
 	return form{}, tidewaiter.Errorf(tidewaiter.ErrBug, "there is no document of kind %q", kind)
 }
 
+// written is a document as of a judgement.
+type written struct {
+	oci.Artifact
+
+	judgedAt   time.Time
+	advisories string
+}
+
 // document writes what is known of an image. same says that it is what was pushed before, were it not for when it was judged and
 // by which version of the advisories: neither is news.
-func document(r *tidewaiter.Result, repository tidewaiter.Repository, before *tidewaiter.Publication) (made oci.Artifact, same bool, err error) {
+func document(r *tidewaiter.Result, repository tidewaiter.Repository, before *tidewaiter.Publication) (made written, same bool, err error) {
 	f, err := formOf(before.Kind)
 	if err != nil {
-		return oci.Artifact{}, false, err
+		return written{}, false, err
 	}
 	reference := repository.Host + "/" + repository.Name + "@" + r.Image.Digest
 	j := r.Image.Judgement
@@ -64,7 +72,7 @@ func document(r *tidewaiter.Result, repository tidewaiter.Repository, before *ti
 
 // artifact writes a document as of a judgement. The same result, time and version give the same bytes: tags that come and go, who
 // else has the image, and our own version are left out.
-func (f form) artifact(r *tidewaiter.Result, reference string, judgedAt time.Time, advisories string) (oci.Artifact, error) {
+func (f form) artifact(r *tidewaiter.Result, reference string, judgedAt time.Time, advisories string) (written, error) {
 	image, judgement := *r.Image, *r.Image.Judgement
 	judgement.JudgedAt, judgement.Advisories = judgedAt, advisories
 	image.Judgement = &judgement
@@ -75,10 +83,11 @@ func (f form) artifact(r *tidewaiter.Result, reference string, judgedAt time.Tim
 	}
 	var b bytes.Buffer
 	if err := f.write(&b, &shown, report.Options{Reference: reference, Now: judgedAt}); err != nil {
-		return oci.Artifact{}, err
+		return written{}, err
 	}
 	sum := sha256.Sum256(b.Bytes())
-	a := oci.Artifact{Type: f.artifactType, Content: b.Bytes(), Annotations: map[string]string{
+	a := written{judgedAt: judgedAt, advisories: advisories}
+	a.Artifact = oci.Artifact{Type: f.artifactType, Content: b.Bytes(), Annotations: map[string]string{
 		createdKey: judgedAt.UTC().Format(time.RFC3339), documentKey: "sha256:" + hex.EncodeToString(sum[:]),
 	}}
 	if f.findings && advisories != "" {

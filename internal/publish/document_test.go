@@ -32,7 +32,7 @@ func TestSameResultIsTheSameDocument(t *testing.T) {
 		findings bool
 	}{{tidewaiter.PublishCycloneDX, false}, {tidewaiter.PublishSPDX, false}, {tidewaiter.PublishSARIF, true}, {tidewaiter.PublishJSON, true}} {
 		t.Run(string(c.kind), func(t *testing.T) {
-			write := func(r *tidewaiter.Result, before *tidewaiter.Publication) (oci.Artifact, bool) {
+			write := func(r *tidewaiter.Result, before *tidewaiter.Publication) (written, bool) {
 				t.Helper()
 				a, same, err := document(r, repository, before)
 				if err != nil || !json.Valid(a.Content) {

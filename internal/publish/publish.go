@@ -9,7 +9,7 @@ package publish
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"log/slog"
 	"strconv"
 	"time"
@@ -104,6 +104,9 @@ func (p *Publisher) sweep(ctx context.Context, r *tidewaiter.Registry, kinds []t
 	}
 	return nil
 }
+
+// saveTime bounds storing what became of a push.
+const saveTime = 10 * time.Second
 
 // Args names an image and the registry that documents about it are pushed into.
 type Args struct {
@@ -213,7 +216,7 @@ func (w *work) state(repository tidewaiter.Repository, kind tidewaiter.Publicati
 
 // publish pushes the documents that are due into one repository and stores what became of each.
 func (w *work) publish(ctx context.Context, repository tidewaiter.Repository, due []*tidewaiter.Publication) error {
-	var artifacts []oci.Artifact
+	var documents []written
 	var pushed []*tidewaiter.Publication
 	for _, state := range due {
 		if state.Change != w.change {
@@ -226,15 +229,16 @@ func (w *work) publish(ctx context.Context, repository tidewaiter.Repository, du
 		case same && state.Error == "":
 			state.Succeeded(state.Digest, w.Now()) // pushed already: something else changed
 		default:
-			artifacts, pushed = append(artifacts, made), append(pushed, state)
+			documents, pushed = append(documents, made), append(pushed, state)
 		}
 	}
-	if len(artifacts) > 0 {
-		digests, err := w.attach(ctx, repository, artifacts)
-		switch kind := tidewaiter.KindOf(err); {
-		case err != nil && (ctx.Err() != nil || kind == tidewaiter.ErrLimit || kind == tidewaiter.ErrCanceled):
+	if len(documents) > 0 {
+		digests, err := w.attach(ctx, repository, documents)
+		interrupted := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
+		if err != nil && (interrupted || tidewaiter.KindOf(err) == tidewaiter.ErrLimit) {
 			return err // nothing is wrong with the document or the registry: the queue brings the job back
-		case err != nil:
+		}
+		if err != nil {
 			w.Log.Warn("results not pushed", "registry", w.registry.ID, "repository", repository.Name, "image", w.result.Image.Digest, "err", err)
 		}
 		for i, state := range pushed {
@@ -242,10 +246,12 @@ func (w *work) publish(ctx context.Context, repository tidewaiter.Repository, du
 				state.Failed(err, w.Now())
 				continue
 			}
-			state.Document, state.JudgedAt, state.Advisories = artifacts[i].Annotations[documentKey], w.result.Image.Judgement.JudgedAt, w.result.Image.Judgement.Advisories
+			state.Document, state.JudgedAt, state.Advisories = documents[i].Annotations[documentKey], documents[i].judgedAt, documents[i].advisories
 			state.Succeeded(digests[i], w.Now())
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime) // what took too long is to be seen as well
+	defer cancel()
 	return w.Store.Update(ctx, func(tx *store.Tx) error {
 		for _, state := range due {
 			if err := tx.SavePublication(ctx, state); err != nil {
@@ -256,7 +262,7 @@ func (w *work) publish(ctx context.Context, repository tidewaiter.Repository, du
 	})
 }
 
-func (w *work) attach(ctx context.Context, repository tidewaiter.Repository, artifacts []oci.Artifact) ([]string, error) {
+func (w *work) attach(ctx context.Context, repository tidewaiter.Repository, documents []written) ([]string, error) {
 	registry, err := w.Open(ctx, w.registry.ID)
 	if err != nil {
 		return nil, err
@@ -269,7 +275,11 @@ func (w *work) attach(ctx context.Context, repository tidewaiter.Repository, art
 		subject.MediaType = w.result.Image.MediaType
 	}
 	if subject.Size <= 0 {
-		return nil, tidewaiter.Errorf(tidewaiter.ErrMalformed, "the registry does not say how long the manifest of %s is", fmt.Sprintf("%s@%s", repository.Name, subject.Digest))
+		return nil, tidewaiter.Errorf(tidewaiter.ErrMalformed, "the registry does not say how long the manifest of %s@%s is", repository.Name, subject.Digest)
+	}
+	artifacts := make([]oci.Artifact, len(documents))
+	for i, d := range documents {
+		artifacts[i] = d.Artifact
 	}
 	return registry.Attach(ctx, repository.Name, subject, artifacts, ours)
 }

@@ -108,7 +108,7 @@ func choose(all []tidewaiter.Descriptor, want []tidewaiter.Platform) (chosen []t
 		if d.Platform == nil {
 			d.Platform = &tidewaiter.Platform{OS: "linux", Architecture: "amd64"}
 		}
-		if d.Platform.OS == "unknown" || d.Annotations["vnd.docker.reference.type"] != "" || !mayBeImage(d.ArtifactType) {
+		if d.Platform.OS == "unknown" || d.Annotations["vnd.docker.reference.type"] != "" {
 			continue
 		}
 		images = append(images, d)
@@ -128,16 +128,6 @@ func choose(all []tidewaiter.Descriptor, want []tidewaiter.Platform) (chosen []t
 		return images[:1], skipped[1:]
 	}
 	return chosen, skipped
-}
-
-// mayBeImage reports whether what an index says to be of an artifact type can be an image. An index of referrers names the type
-// of each; clients put the media type of the configuration there for what has no other.
-func mayBeImage(artifactType string) bool {
-	switch artifactType {
-	case "", "application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json":
-		return true
-	}
-	return false
 }
 
 func covers(want []tidewaiter.Platform, p tidewaiter.Platform) bool {
