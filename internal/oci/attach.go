@@ -30,7 +30,7 @@ type artifactManifest struct {
 
 const (
 	maxMerges   = 12 // attempts to get into the index of referrers
-	maxReplaced = 64
+	maxReplaced = 64 // manifests deleted in one go
 )
 
 // emptyConfig is the content behind mediaOCIEmpty.
@@ -66,10 +66,7 @@ func (r *Registry) Attach(ctx context.Context, repository string, subject tidewa
 	if err != nil {
 		return nil, err
 	}
-	for i, ref := range before {
-		if i == maxReplaced || ctx.Err() != nil {
-			break // they are listed no more, or are taken next time
-		}
+	for _, ref := range before[:min(len(before), maxReplaced)] {
 		a.remove(ctx, ref)
 	}
 	return a.digests(), nil

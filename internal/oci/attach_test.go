@@ -120,7 +120,7 @@ func wellListed(t *testing.T, next http.Handler) http.Handler {
 			answer, _ = json.Marshal(index)
 		}
 		if r.Method == http.MethodPut && json.Unmarshal(sent, &pushed) == nil && pushed.Subject != nil {
-			w.Header().Set("OCI-Subject", pushed.Subject.Digest)
+			w.Header().Set("Oci-Subject", pushed.Subject.Digest)
 		}
 		for key := range rec.Header() {
 			if key != "Content-Length" {

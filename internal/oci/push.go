@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -46,10 +47,8 @@ func (r *Registry) write(ctx context.Context, c change, want ...int) (http.Heade
 		return nil, prefix(c.what, err)
 	}
 	f := readRefusal(resp)
-	for _, status := range want {
-		if f.status == status {
-			return f.header, nil
-		}
+	if slices.Contains(want, f.status) {
+		return f.header, nil
 	}
 	err = r.refused(ctx, f, c.what)
 	if e, ok := err.(*tidewaiter.Error); ok && (e.Kind == tidewaiter.ErrDenied || e.Kind == tidewaiter.ErrAuth) { //nolint:errorlint // made a line above
@@ -149,7 +148,7 @@ func (r *Registry) putManifest(ctx context.Context, repository, reference, media
 	if err != nil {
 		return "", err
 	}
-	return header.Get("OCI-Subject"), prefix(what, storedAs(header, digestLike("", raw)))
+	return header.Get("Oci-Subject"), prefix(what, storedAs(header, digestLike("", raw)))
 }
 
 // deleteManifest removes a manifest by its digest.

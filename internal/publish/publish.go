@@ -64,6 +64,7 @@ func (p *Publisher) Sweep(ctx context.Context, _ tidewaiter.JobRun) error {
 	if err != nil {
 		return err
 	}
+	var failed error
 	for _, r := range registries {
 		kinds, err := r.Publications()
 		if err != nil {
@@ -74,10 +75,10 @@ func (p *Publisher) Sweep(ctx context.Context, _ tidewaiter.JobRun) error {
 			continue
 		}
 		if err := p.sweep(ctx, r, kinds); err != nil {
-			return err
+			failed = errors.Join(failed, err) // and the others get theirs
 		}
 	}
-	return nil
+	return failed
 }
 
 func (p *Publisher) sweep(ctx context.Context, r *tidewaiter.Registry, kinds []tidewaiter.PublicationKind) error {
@@ -219,7 +220,7 @@ func (w *work) publish(ctx context.Context, repository tidewaiter.Repository, du
 	var documents []written
 	var pushed []*tidewaiter.Publication
 	for _, state := range due {
-		if state.Change != w.change {
+		if state.Change != w.change || state.TriedAt.Before(w.mended) {
 			state.Change, state.Attempts = w.change, 0
 		}
 		made, same, err := document(w.result, repository, state)
