@@ -39,7 +39,7 @@ func emptyConfig() []byte { return []byte("{}") }
 // Attach pushes artifacts that refer to subject, whose media type, digest and size have to be set, and returns the digests of
 // their manifests. Where the registry keeps no list of referrers it enters them into the index tagged sha256-<hex> (OCI
 // distribution-spec "Pushing Manifests with Subject"), keeping what others entered, and looks again whether they stayed
-// there. The same artifacts give the same digests; what is there already is not pushed twice.
+// there. The same artifacts give the same digests; blobs that are there already are not sent again.
 //
 // Of the other referrers, those that have the type of one of the artifacts and for which replaced says so are taken out of the
 // index, and deleted where the registry allows it.
@@ -60,7 +60,8 @@ func (r *Registry) Attach(ctx context.Context, repository string, subject tidewa
 		}
 	}
 	a.replaced = func(ref Referrer) bool {
-		return !slices.Contains(a.digests(), ref.Digest) && slices.ContainsFunc(a.entries, func(e Referrer) bool { return e.ArtifactType == ref.ArtifactType }) && replaced(ref)
+		like := func(e Referrer) bool { return e.ArtifactType == ref.ArtifactType }
+		return !slices.Contains(a.digests(), ref.Digest) && slices.ContainsFunc(a.entries, like) && replaced(ref)
 	}
 	before, err := a.enter(ctx)
 	if err != nil {

@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,7 +52,7 @@ func (r *Registry) write(ctx context.Context, c change, want ...int) (http.Heade
 		return f.header, nil
 	}
 	err = r.refused(ctx, f, c.what)
-	if e, ok := err.(*tidewaiter.Error); ok && (e.Kind == tidewaiter.ErrDenied || e.Kind == tidewaiter.ErrAuth) { //nolint:errorlint // made a line above
+	if e, ok := errors.AsType[*tidewaiter.Error](err); ok && (e.Kind == tidewaiter.ErrDenied || e.Kind == tidewaiter.ErrAuth) {
 		return nil, e.WithFix("give the registry a credential that may push to this repository")
 	}
 	return nil, err
