@@ -105,6 +105,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	a.openFeeds(client, metrics)
 	a.openEvents(connections)
 	a.openCalendar()
+	a.openPublisher(connections)
 	a.tidyWebhooks()
 	if a.cfg.WorkerOnly {
 		return a, a.openMonitor(metrics)

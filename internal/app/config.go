@@ -45,6 +45,8 @@ type Config struct {
 	KEV            string                      // and CISA's catalog of exploited vulnerabilities
 	AdvisoryLogin  Login                       // for the registry the advisories come from; anonymous when empty
 
+	PublishEvery time.Duration // between two looks for results to push into registries; 0 is 30 seconds
+
 	Limits   oci.Limits        // of what is sent to one registry's host with one credential
 	Rotation discover.Rotation // of known tags, on registries whose lists do not say where they point
 
@@ -109,6 +111,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.AdvisoryPeriod <= 0 {
 		c.AdvisoryPeriod = 6 * time.Hour
+	}
+	if c.PublishEvery <= 0 {
+		c.PublishEvery = 30 * time.Second
 	}
 	return c
 }

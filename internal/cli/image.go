@@ -11,6 +11,8 @@ import (
 type imageCommand struct {
 	List    imageListCommand    `cmd:"" help:"List the images a server knows."`
 	Changes imageChangesCommand `cmd:"" help:"Tell what changed for an image: findings, verdict, and why."`
+
+	Publications imagePublicationsCommand `cmd:"" help:"Tell what was pushed about an image into its registries, and what failed."`
 }
 
 type imageListCommand struct {

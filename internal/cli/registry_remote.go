@@ -27,7 +27,7 @@ type registryAddCommand struct {
 	URL        string            `arg:"" help:"The registry: https://host[:port]."`
 	Kind       string            `help:"What kind of registry it is; tidewaiter doctor finds out." default:"oci" placeholder:"KIND"`
 	Name       string            `help:"What to call it." placeholder:"NAME"`
-	Setting    map[string]string `help:"A setting of the kind, as region=eu-central-1." placeholder:"KEY=VALUE"`
+	Setting    map[string]string `help:"A setting of the kind, as region=eu-central-1; publishSBOM=cyclonedx or spdx and publishReport=sarif or json push results into the registry." placeholder:"KEY=VALUE"`
 	Credential string            `help:"Id of a stored credential to log in with." placeholder:"ID"`
 	CACert     string            `help:"Certificates to trust in addition, in PEM." name:"ca-cert" type:"existingfile" placeholder:"FILE"`
 	Insecure   bool              `help:"Trust any certificate."`

@@ -42,6 +42,7 @@ type Inventory interface {
 	ImageByDigest(ctx context.Context, digest string) (*tidewaiter.Image, error)
 	Result(ctx context.Context, imageID int64) (*tidewaiter.Result, error)
 	ChangesOfImage(ctx context.Context, imageID int64, p store.Page) ([]tidewaiter.ImageChange, string, error)
+	PublicationsOf(ctx context.Context, imageID int64) ([]tidewaiter.Publication, error)
 	Policy(ctx context.Context, kind tidewaiter.PolicyKind) (*tidewaiter.Policy, error)
 	Collections(ctx context.Context) ([]*tidewaiter.Collection, error)
 	Setting(ctx context.Context, key string) (string, error)

@@ -188,6 +188,9 @@ func validateRegistry(r *tidewaiter.Registry) error {
 	if err := discover.CheckSettings(r); err != nil {
 		return err
 	}
+	if _, err := r.Publications(); err != nil {
+		return err
+	}
 	return validateCA(r.TLS.CACert)
 }
 

@@ -18,6 +18,7 @@ const (
 	RequestConfig       RequestKind = "config"
 	RequestBlob         RequestKind = "blob"
 	RequestReferrers    RequestKind = "referrers"
+	RequestPublish      RequestKind = "publish" // whatever pushing results into a registry takes
 	RequestOther        RequestKind = "other"
 )
 

@@ -154,6 +154,7 @@ func convert(in []descriptor, most int) ([]tidewaiter.Descriptor, error) {
 			return nil, tidewaiter.Errorf(tidewaiter.ErrMalformed, "the manifest holds an entry without valid digest and size: %q", clip(plainText(d.Digest), 160))
 		}
 		t := tidewaiter.Descriptor{MediaType: clip(plainText(d.MediaType), 255), Digest: d.Digest, Size: d.Size, Annotations: d.Annotations}
+		t.ArtifactType = clip(plainText(d.ArtifactType), 255)
 		if p := d.Platform; p != nil {
 			t.Platform = &tidewaiter.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
 		}

@@ -4,17 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
 // Referrer is a manifest that refers to another: a signature, attestation or SBOM of it.
-type Referrer struct {
-	tidewaiter.Descriptor
-
-	ArtifactType string `json:"artifactType,omitempty"`
-}
+type Referrer = tidewaiter.Descriptor
 
 // Referrers lists what refers to a manifest: by the referrers API, and where a registry has none by the index tagged
 // sha256-<hex> (OCI distribution-spec "Listing Referrers" and "Unavailable Referrers API"). None is an empty list. More
@@ -26,45 +21,50 @@ func (r *Registry) Referrers(ctx context.Context, repository, digest string) ([]
 	if _, err := newHash(digest); err != nil {
 		return nil, err
 	}
+	all, known, err := r.referrersByAPI(ctx, repository, digest)
+	if err != nil || known {
+		return all, err
+	}
+	return r.referrersByTag(ctx, repository, digest)
+}
+
+// referrersByAPI asks the referrers API; known is false where the registry has none.
+func (r *Registry) referrersByAPI(ctx context.Context, repository, digest string) (all []Referrer, known bool, err error) {
 	c := call{
 		method: http.MethodGet, path: repository + "/referrers/" + digest, accept: []string{mediaOCIIndex},
 		scope: scopePull(repository), what: "referrers of " + repository + "@" + digest,
 	}
-	var all []Referrer
 	var at cursor
 	for {
 		header, body, err := r.read(ctx, c, maxManifest)
 		if at.page == 0 && (notKnown(err) || err == nil && mediaType(header) != mediaOCIIndex) {
-			return r.referrersByTag(ctx, repository, digest)
+			return nil, false, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		some, err := parseReferrers(body)
 		if err != nil {
-			return nil, prefix(c.what, err)
+			return nil, false, prefix(c.what, err)
 		}
 		if all = append(all, some...); len(all) > maxIndexed {
-			return nil, tidewaiter.Errorf(tidewaiter.ErrTooLarge, "%s: more than %d", c.what, maxIndexed)
+			return nil, false, tidewaiter.Errorf(tidewaiter.ErrTooLarge, "%s: more than %d", c.what, maxIndexed)
 		}
 		target, more, err := nextLink(header.Values("Link"))
 		if err != nil || !more {
-			return all, err
+			return all, true, err
 		}
 		if c.query, err = linkQuery(target); err != nil {
-			return nil, prefix(c.what, err)
+			return nil, false, prefix(c.what, err)
 		}
 		if at, err = at.next(c.query, false); err != nil {
-			return nil, prefix(c.what, err)
+			return nil, false, prefix(c.what, err)
 		}
 	}
 }
 
 func (r *Registry) referrersByTag(ctx context.Context, repository, digest string) ([]Referrer, error) {
-	tag := strings.Replace(digest, ":", "-", 1)
-	if len(tag) > 128 {
-		tag = tag[:128] // the specification cuts tags there
-	}
+	tag := referrersTag(digest)
 	c, err := manifestCall(http.MethodGet, repository, tag)
 	if err != nil {
 		return nil, err
@@ -88,13 +88,5 @@ func parseReferrers(raw []byte) ([]Referrer, error) {
 	if doc.Config != nil || doc.Layers != nil {
 		return nil, tidewaiter.Errorf(tidewaiter.ErrMalformed, "the list of referrers is not an index")
 	}
-	converted, err := convert(doc.Manifests, maxIndexed)
-	if err != nil {
-		return nil, err
-	}
-	var out []Referrer
-	for i, d := range converted {
-		out = append(out, Referrer{Descriptor: d, ArtifactType: clip(plainText(doc.Manifests[i].ArtifactType), 255)})
-	}
-	return out, nil
+	return convert(doc.Manifests, maxIndexed)
 }

@@ -14,8 +14,9 @@ const (
 	maxWaiting = 30 * time.Second // inside one request; longer waits go back to the caller as ErrLimit
 )
 
-// retry repeats requests that failed for a reason that may pass. Only requests that change nothing come here: GET, HEAD
-// and POSTs to token endpoints. For a 429 it does not wait itself: the meter's budget holds everybody back.
+// retry repeats requests that failed for a reason that may pass. Only requests that may be made twice come here: GET,
+// HEAD, POSTs to token endpoints, and what pushes and deletes, which writes the same twice. For a 429 it does not wait itself:
+// the meter's budget holds everybody back.
 type retry struct {
 	next http.RoundTripper
 	opts *Options

@@ -41,11 +41,12 @@ const (
 
 // Descriptor points to content by digest.
 type Descriptor struct {
-	MediaType   string            `json:"mediaType"`
-	Digest      string            `json:"digest"`
-	Size        int64             `json:"size"`
-	Platform    *Platform         `json:"platform,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"`
+	MediaType    string            `json:"mediaType"`
+	ArtifactType string            `json:"artifactType,omitempty"` // of what is not an image, where the index says it
+	Digest       string            `json:"digest"`
+	Size         int64             `json:"size"`
+	Platform     *Platform         `json:"platform,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
 }
 
 // Manifest is what a tag or digest leads to, parsed.

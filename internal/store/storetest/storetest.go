@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"layer leases", testLayerLeases},
 		{"layer failure of one", testLayerFailureOfOne},
 		{"leases of the dead", testLeasesOfTheDead},
+		{"publications", testPublications},
 		{"fleet advisories", testFleetAdvisories},
 		{"registry state", testRegistryState},
 		{"analyses", testAnalyses},
