@@ -104,7 +104,8 @@ type LatestScan struct {
 func (r *Reader) LatestScans(ctx context.Context, registryIDs []string) (map[string]LatestScan, error) {
 	out := make(map[string]LatestScan, len(registryIDs))
 	err := inChunks(distinct(registryIDs), func(part []string) error {
-		for _, finished := range []bool{true, false} {
+		// Those on their way first: one that ends between the two questions is found by the second, not by neither.
+		for _, finished := range []bool{false, true} {
 			not := ""
 			if finished {
 				not = "not "
@@ -124,7 +125,9 @@ func (r *Reader) LatestScans(ctx context.Context, registryIDs []string) (map[str
 			for _, s := range scans {
 				latest := out[s.RegistryID]
 				if finished {
-					latest.Finished = s
+					if latest.Finished = s; latest.Current != nil && latest.Current.ID == s.ID {
+						latest.Current = nil
+					}
 				} else {
 					latest.Current = s
 				}
