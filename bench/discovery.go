@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -32,6 +33,9 @@ type discovery struct {
 func newDiscovery(ctx context.Context, dir string, kind tidewaiter.RegistryKind, e *emulator.Emulator) (*discovery, error) {
 	r, cred, plain := connectortest.Declared(kind, e)
 	r.CredentialID, r.CreatedAt, r.UpdatedAt = "", time.Now(), time.Now()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
 	db, err := store.Open(ctx, store.Config{URL: filepath.Join(dir, "tidewaiter.db")})
 	if err != nil {
 		return nil, err

@@ -181,7 +181,7 @@ func (r *Reader) DueWebhooks(ctx context.Context, now time.Time) ([]string, erro
 }
 
 // ClaimDeliveries gives the caller deliveries of a webhook that are due, at most limit, until a time. One that has an earlier
-// one of its subject on the way before it is not handed out.
+// one of its subject on the way before it is not handed out, nor is any of a webhook that is off or paused.
 func (tx *Tx) ClaimDeliveries(ctx context.Context, webhookID string, limit int, now, until time.Time) ([]*WebhookDelivery, error) {
 	skip := ""
 	if tx.dialect == Postgres {
@@ -190,7 +190,8 @@ func (tx *Tx) ClaimDeliveries(ctx context.Context, webhookID string, limit int, 
 	found, err := rows[webhookDeliveryRow](ctx, tx.Reader, `select d.* from webhook_deliveries d
 		where d.webhook_id = ? and d.`+openDelivery+` and d.due_at <= ? and (d.subject = '' or not exists (
 			select 1 from webhook_deliveries e where e.webhook_id = d.webhook_id and e.subject = d.subject and e.seq < d.seq and e.`+openDelivery+`))
-		order by d.due_at, d.seq limit ?`+skip, webhookID, micros(now), limit)
+			and exists (select 1 from webhooks w where w.id = d.webhook_id and not w.disabled and w.paused_until <= ?)
+		order by d.due_at, d.seq limit ?`+skip, webhookID, micros(now), micros(now), limit)
 	if err != nil || len(found) == 0 {
 		return nil, fail(err, "claim deliveries")
 	}
