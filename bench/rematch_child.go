@@ -30,7 +30,7 @@ type rematched struct {
 const (
 	memoryImages = 20_000
 	aloneImages  = 200
-	storeImages  = 2000 // unless -images says otherwise
+	storeImages  = 10_000 // unless -images says otherwise
 )
 
 // rematchChild matches fleets on one core: in memory, then from the store.

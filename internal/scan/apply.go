@@ -67,7 +67,7 @@ type walk struct {
 	changed  int
 
 	packages        map[int64]*tidewaiter.Package // nil for one without findings that is not needed
-	findings        map[int64][]store.DatedFinding
+	findings        map[int64][]policy.Finding // found on images at the time the package's was
 	vulnerabilities map[string]*tidewaiter.Vulnerability
 	exploited       map[string]bool // vulnerabilities attacks have been seen on
 	factors         map[*tidewaiter.Vulnerability]policy.Factors
@@ -91,7 +91,7 @@ func newWalk(p *Pipeline, rules Rules) *walk {
 }
 
 func (w *walk) forget() {
-	w.packages, w.findings = map[int64]*tidewaiter.Package{}, map[int64][]store.DatedFinding{}
+	w.packages, w.findings = map[int64]*tidewaiter.Package{}, map[int64][]policy.Finding{}
 	w.changes = map[int64][]store.PackageChange{}
 	w.exploited = map[string]bool{}
 	w.vulnerabilities, w.factors = map[string]*tidewaiter.Vulnerability{}, map[*tidewaiter.Vulnerability]policy.Factors{}
@@ -162,7 +162,6 @@ func (w *walk) learn(ctx context.Context, images []store.JudgedImage) error {
 		if len(found[id]) > 0 || len(changes[id]) > 0 || w.licenses {
 			needed = append(needed, id)
 		}
-		w.findings[id] = found[id]
 		for i := range found[id] {
 			if _, known := w.vulnerabilities[found[id][i].Vulnerability]; !known {
 				w.vulnerabilities[found[id][i].Vulnerability] = nil
@@ -190,7 +189,20 @@ func (w *walk) learn(ctx context.Context, images []store.JudgedImage) error {
 		short := &tidewaiter.Vulnerability{ID: v.ID, Severity: v.Severity, Score: v.Score, ScoreV2: v.ScoreV2, Published: v.Published}
 		w.vulnerabilities[name], w.factors[short] = short, policy.VulnerabilityFactors(v, w.now)
 	}
+	for id, list := range found {
+		w.findings[id] = w.described(id, list)
+	}
 	return err
+}
+
+// described are the findings of a package with what is known of their vulnerabilities.
+func (w *walk) described(packageID int64, list []store.DatedFinding) []policy.Finding {
+	out := make([]policy.Finding, len(list))
+	for i, f := range list {
+		out[i] = policy.Finding{Finding: f.Finding, Package: w.packages[packageID], Details: w.vulnerabilities[f.Vulnerability],
+			Exploited: w.exploited[f.Vulnerability], FirstFound: f.FoundAt}
+	}
+	return out
 }
 
 // judgeAll judges images side by side and returns those whose verdict differs from the stored one.
@@ -272,17 +284,16 @@ func (w *walk) findingsOf(image *store.JudgedImage) []policy.Finding {
 	out := make([]policy.Finding, 0, n)
 	seen := make(map[int64]bool, len(image.Content.Installed))
 	for _, in := range image.Content.Installed {
-		if seen[in.PackageID] {
+		list := w.findings[in.PackageID]
+		if len(list) == 0 || seen[in.PackageID] {
 			continue
 		}
 		seen[in.PackageID] = true
-		for _, f := range w.findings[in.PackageID] {
-			first := f.FoundAt
-			if first.Before(image.FirstJudged) {
-				first = image.FirstJudged
-			}
-			out = append(out, policy.Finding{Finding: f.Finding, Package: w.packages[in.PackageID],
-				Details: w.vulnerabilities[f.Vulnerability], Exploited: w.exploited[f.Vulnerability], FirstFound: first})
+		out = append(out, list...)
+	}
+	for i := range out {
+		if out[i].FirstFound.Before(image.FirstJudged) {
+			out[i].FirstFound = image.FirstJudged
 		}
 	}
 	return out
