@@ -224,10 +224,17 @@ func (r *Reader) resultsOfImages(ctx context.Context, f *ResultFilter, column st
 		" order by "+column+direction+", i.id"+direction+", t.id"+direction+" limit ? offset ?", append(c.args, f.limit()+1, f.Offset)...)
 }
 
+// countAll counts the results of tags that are there, without reading the tags: the few that are gone are kept at hand.
+const countAll = `select (select count(*) from tag_images ti where ti.shown and ti.tag_id not in (select g.id from tags g where g.gone_at > 0))
+	+ (select count(*)` + fromFailed + `t.gone_at = 0)`
+
 // CountResults returns how many results the filter chooses, whatever its page.
 func (r *Reader) CountResults(ctx context.Context, f ResultFilter) (int, error) {
-	c := f.conditions()
-	n, err := scalar[int](ctx, r, "select count(*)"+fromAll+c.String(), c.args...)
+	query, args := countAll, []any(nil)
+	if c := f.conditions(); f.Gone || len(c.sql) > 1 {
+		query, args = "select count(*)"+fromAll+c.String(), c.args
+	}
+	n, err := scalar[int](ctx, r, query, args...)
 	return n, fail(err, "count results")
 }
 
