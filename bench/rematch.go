@@ -37,16 +37,16 @@ func (l *lab) rematchWith(ctx context.Context, t *table, advisories string) erro
 	if err != nil {
 		return err
 	}
-	name := megabytes(info.Size()) + " MB"
+	name, images := megabytes(info.Size())+" MB", "10000"
 	if advisories == l.advisories {
-		name = "samples"
+		name, images = "samples", "2000"
 	}
 	dir, err := os.MkdirTemp(l.dir, "rematch-")
 	if err != nil {
 		return err
 	}
 	var r rematched
-	if err := l.run(ctx, &r, l.self, childFlag, "rematch", "-advisories", advisories, "-dir", dir); err != nil {
+	if err := l.run(ctx, &r, l.self, childFlag, "rematch", "-advisories", advisories, "-dir", dir, "-images", images); err != nil {
 		return err
 	}
 	packages, findings := fmt.Sprintf("%.0f", r.Packages), fmt.Sprintf("%.0f", r.Findings)

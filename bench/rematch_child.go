@@ -30,7 +30,6 @@ type rematched struct {
 const (
 	memoryImages = 20_000
 	aloneImages  = 200
-	storeImages  = 10_000 // unless -images says otherwise
 )
 
 // rematchChild matches fleets on one core: in memory, then from the store.
@@ -38,7 +37,7 @@ func rematchChild(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("rematch", flag.ContinueOnError)
 	advisories := flags.String("advisories", "", "directory with trivy.db")
 	dir := flags.String("dir", "", "folder to work in")
-	images := flags.Int("images", storeImages, "how many images to store")
+	images := flags.Int("images", 0, "how many images to store")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -24,8 +24,9 @@ func (db *DB) openSQLite(path string) error {
 		return err
 	}
 	writer.SetMaxOpenConns(1)
-	// Every write empties the readers' caches, and giving pages back costs as much as reading them: a small one is faster.
-	readers, err := sql.Open("sqlite", sqliteDSN(path, "query_only(1)", "cache_size(-4096)"))
+	// Every write empties the readers' caches, and giving back many pages takes longer than reading few again: they keep SQLite's
+	// small default.
+	readers, err := sql.Open("sqlite", sqliteDSN(path, "query_only(1)"))
 	if err != nil {
 		return err
 	}
