@@ -23,6 +23,13 @@ const quick = 1500 * time.Millisecond
 
 func quickly(c *queue.Config) { c.RescueAfter = quick }
 
+// childGone is the environment variable that has the child, and the tests beside it, go by locks: it holds the time after which a
+// process without one is dead. Heartbeats are no sign then.
+const childGone = "TIDEWAITER_QUEUE_TEST_GONE"
+
+// never is a RescueAfter that leaves all to locks.
+const never = 24 * time.Hour
+
 // child works on jobs until it is killed. A "block" job says that it began and when it was cancelled, a "die" job takes
 // the process with it.
 func child(url string) {
@@ -35,8 +42,18 @@ func child(url string) {
 	}
 	db, err := store.Open(ctx, store.Config{URL: url})
 	must(err)
-	q, err := queue.New(ctx, queue.Config{DB: db, WorkerID: "test", Workers: each(4), RescueAfter: quick, Log: slog.New(slog.DiscardHandler)})
+	cfg := queue.Config{DB: db, WorkerID: "test", Workers: each(4), RescueAfter: quick, Log: slog.New(slog.DiscardHandler)}
+	gone := os.Getenv(childGone)
+	if gone != "" {
+		cfg.RescueAfter = never
+	}
+	q, err := queue.New(ctx, cfg)
 	must(err)
+	if gone != "" {
+		after, err := time.ParseDuration(gone)
+		must(err)
+		queue.SetGoneAfter(q, after)
+	}
 	q.Handle("block", func(ctx context.Context, run tidewaiter.JobRun) error {
 		fmt.Println("began")
 		<-ctx.Done()
@@ -62,10 +79,10 @@ type process struct {
 	lines chan string // what it says; closed when it ended
 }
 
-func spawn(t *testing.T, url string) *process {
+func spawn(t *testing.T, url string, env ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childURL+"="+url)
+	cmd.Env = append(append(os.Environ(), childURL+"="+url), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -140,7 +140,7 @@ func (q *Queue) claimSQLite(ctx context.Context, p *riverdriver.JobGetAvailableP
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	turns, err := openTurns(ctx, tx, p.Queue, q.rotation.after(p.Queue), p.MaxToLock, string(fits), unlimited(p.Queue))
+	turns, err := openTurns(ctx, tx.StmtContext(ctx, q.open), p.Queue, q.rotation.after(p.Queue), p.MaxToLock, string(fits), unlimited(p.Queue))
 	if err != nil || len(turns) == 0 {
 		return nil, err
 	}
@@ -171,8 +171,8 @@ type turn struct {
 	jobs []int64
 }
 
-func openTurns(ctx context.Context, tx *sql.Tx, lane, after string, limit int, fits string, unlimited bool) (turns []turn, err error) {
-	rows, err := tx.QueryContext(ctx, openSQLite, lane, after, limit, fits, unlimited)
+func openTurns(ctx context.Context, open *sql.Stmt, lane, after string, limit int, fits string, unlimited bool) (turns []turn, err error) {
+	rows, err := open.QueryContext(ctx, lane, after, limit, fits, unlimited)
 	if err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}

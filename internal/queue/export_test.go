@@ -13,7 +13,13 @@ var (
 	CrashDelay = crashDelay
 	ValidKind  = validKind
 	RiverLog   = riverLog
+
+	PresenceKey = presenceKey
+	ClientID    = clientID
 )
+
+// SetGoneAfter says how long a process is alive without its lock. It must be called before Start.
+func SetGoneAfter(q *Queue, d time.Duration) { q.goneAfter = d }
 
 // ErrJobCanceled is the cause of a context that Cancel ended.
 var ErrJobCanceled error = errCanceled

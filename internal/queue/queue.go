@@ -9,11 +9,10 @@ package queue
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
@@ -48,7 +47,7 @@ type Config struct {
 	OnDead func(ctx context.Context, tx *store.Tx, owner string, jobs []int64) error
 
 	// RescueAfter is how long a process may be silent before its jobs are given to others; 0 is 15 seconds. Three
-	// heartbeats are sent in that time.
+	// heartbeats are sent in that time. On PostgreSQL a fifth of it is enough when the process's connection is gone as well.
 	RescueAfter time.Duration
 
 	Now      func() time.Time      // nil is time.Now
@@ -73,8 +72,11 @@ type Queue struct {
 	workers   *river.Workers
 	handlers  map[tidewaiter.JobKind]*worker
 	running   *running
+	presence  *presence     // nil on SQLite
+	goneAfter time.Duration // without lock and heartbeat
 	admission admission
 	rotation  *rotation
+	open      *sql.Stmt // openSQLite: to parse it takes longer than to run it; nil on PostgreSQL and before Start
 	metrics   *metrics
 	wakes     *wakeLimit
 	periods   []*period
@@ -108,7 +110,12 @@ func New(ctx context.Context, cfg Config) (*Queue, error) {
 		return nil, err
 	}
 	q.started = q.now()
-	q.id = clientID(cfg.WorkerID)
+	q.id = clientID(cfg.WorkerID, '-')
+	if !q.sqlite {
+		q.id = clientID(cfg.WorkerID, presenceMark)
+		q.presence = newPresence(q.id)
+		q.goneAfter = q.cfg.RescueAfter / 5
+	}
 	if err := q.migrate(ctx); err != nil {
 		return nil, fmt.Errorf("prepare the job tables: %w", err)
 	}
@@ -132,14 +139,6 @@ func (q *Queue) checkLanes() error {
 		}
 	}
 	return nil
-}
-
-// clientID makes the id of this start of the process: the readable name, cut to what River allows, and chance.
-func clientID(name string) string {
-	if name == "" {
-		name = "worker"
-	}
-	return name[:min(len(name), 80)] + "-" + strconv.FormatUint(rand.Uint64(), 36) //nolint:gosec // a name, no secret
 }
 
 // ID returns the id of this start of this process, as it stands in the workers table.
@@ -185,16 +184,33 @@ func (q *Queue) Start(ctx context.Context) error {
 		if _, err := q.rescue(ctx, func(owner string) bool { return owner != q.id }); err != nil {
 			return fmt.Errorf("take up interrupted jobs: %w", err)
 		}
+		var err error
+		if q.open, err = q.cfg.DB.Writer().PrepareContext(ctx, openSQLite); err != nil {
+			return fmt.Errorf("prepare to claim jobs: %w", err)
+		}
 	}
 	if err := q.admit(ctx); err != nil {
 		return fmt.Errorf("look which registries to work on: %w", err)
 	}
 	loops, quit := context.WithCancel(context.WithoutCancel(ctx))
+	if q.presence != nil {
+		// Before a job is claimed: who has jobs and no lock is doubted. Where it fails, the loop tries again.
+		if err := q.presence.keep(ctx, q.connect); err != nil {
+			q.complain(ctx, "show that this process is there", err)
+		}
+	}
 	if err := q.client.Start(loops); err != nil {
 		quit()
+		if q.presence != nil {
+			q.presence.close(ctx)
+		}
 		return fmt.Errorf("start the job queue: %w", err)
 	}
 	q.quit = quit
+	if q.presence != nil {
+		q.loops.Go(func() { q.watchPresence(loops) })
+		q.loops.Go(func() { q.watchDoubt(loops) })
+	}
 	q.loops.Go(func() { q.watchAdmission(loops) })
 	q.loops.Go(func() { q.watchWorkers(loops) })
 	q.loops.Go(func() { q.watchRunning(loops) })
@@ -234,6 +250,12 @@ func (q *Queue) Stop(ctx context.Context) error {
 	defer cancel()
 	if released := q.leave(last); released != nil {
 		err = errors.Join(err, released)
+	}
+	if q.presence != nil {
+		q.presence.close(last)
+	}
+	if q.open != nil {
+		_ = q.open.Close() // it only read
 	}
 	if err != nil {
 		return fmt.Errorf("stop the job queue: %w", err)

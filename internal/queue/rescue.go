@@ -78,6 +78,11 @@ func (q *Queue) takeUp(ctx context.Context, pulse *pulse) error {
 			return err
 		}
 	}
+	return q.takeFrom(ctx, dead)
+}
+
+// takeFrom gives the jobs of dead processes to the living.
+func (q *Queue) takeFrom(ctx context.Context, dead map[string]bool) error {
 	if len(dead) == 0 {
 		return nil
 	}
