@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,7 +19,7 @@ type Direct struct {
 	Matcher  *engine.Matcher
 	Rules    Rules
 	Parallel int                      // layers at a time
-	Progress func(layer int, n int64) // compressed bytes of a layer that came in; may be nil
+	Progress func(layer int, n int64) // compressed bytes of a layer that came in; called for several layers at once; may be nil
 	Begin    func(*tidewaiter.Image)  // the image was found, its layers come next; may be nil
 	Now      func() time.Time
 }
@@ -68,23 +67,20 @@ func (d *Direct) Scan(ctx context.Context, source Source, repository, reference 
 // content analyses the image's layers, each distinct one once.
 func (d *Direct) content(ctx context.Context, source Source, repository string, img *tidewaiter.Image) (*tidewaiter.Content, error) {
 	analyses := make([]*tidewaiter.Analysis, len(img.Layers))
-	var mu sync.Mutex
-	byDiffID := map[string]*tidewaiter.Analysis{}
+	first := map[string]int{} // where a layer comes first
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, d.Parallel))
 	for i, l := range img.Layers {
-		if _, again := byDiffID[l.DiffID]; again {
+		if _, again := first[l.DiffID]; again {
 			continue
 		}
-		byDiffID[l.DiffID] = nil
+		first[l.DiffID] = i
 		group.Go(func() error {
 			a, err := d.layer(gctx, source, repository, i, l)
 			if err != nil {
 				return fmt.Errorf("layer %s: %w", l.Digest, err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			byDiffID[l.DiffID] = a
+			analyses[i] = a
 			return nil
 		})
 	}
@@ -92,7 +88,7 @@ func (d *Direct) content(ctx context.Context, source Source, repository string, 
 		return nil, err
 	}
 	for i, l := range img.Layers {
-		analyses[i] = byDiffID[l.DiffID]
+		analyses[i] = analyses[first[l.DiffID]]
 	}
 	return engine.Merge(analyses), nil
 }
