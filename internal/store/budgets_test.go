@@ -13,6 +13,7 @@ import (
 )
 
 func TestBudgetsAreOfOneProcessOnSQLite(t *testing.T) {
+	t.Parallel()
 	if openSQLite(t).Budgets("a") != nil {
 		t.Error("SQLite keeps budgets for several processes")
 	}
@@ -20,6 +21,7 @@ func TestBudgetsAreOfOneProcessOnSQLite(t *testing.T) {
 
 // TestPlacesAreShared has many take places from two connections at once.
 func TestPlacesAreShared(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	budgets := []*store.Budgets{open(t, url).Budgets("a"), open(t, url).Budgets("b")}
 	const places = 3
@@ -55,6 +57,7 @@ func TestPlacesAreShared(t *testing.T) {
 }
 
 func TestPlacesRunOut(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	a, b := open(t, url).Budgets("a"), open(t, url).Budgets("b")
 	take := func(of *store.Budgets, host string) func() {
@@ -88,6 +91,7 @@ func TestPlacesRunOut(t *testing.T) {
 }
 
 func TestPausesAreShared(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	a, b := open(t, url).Budgets("a"), open(t, url).Budgets("b")
 	for _, d := range []time.Duration{time.Minute, time.Hour, time.Second} { // the longest counts
@@ -108,6 +112,7 @@ func TestPausesAreShared(t *testing.T) {
 
 // TestDeadHoldersLosePlaces has a process take a place and never be heard of again.
 func TestDeadHoldersLosePlaces(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	dead, alive := open(t, url).Budgets("dead"), open(t, url).Budgets("alive")
 	for _, of := range []*store.Budgets{dead, alive} {
@@ -163,6 +168,7 @@ func BenchmarkTakeAndGive(b *testing.B) {
 
 // TestPlacesOfADeadProcessAreFree gives back what one process held and nothing of another, whose name begins like its own.
 func TestPlacesOfADeadProcessAreFree(t *testing.T) {
+	t.Parallel()
 	db := open(t, testkit.Postgres(t))
 	dead, other := db.Budgets("one"), db.Budgets("one-more")
 	for _, b := range []*store.Budgets{dead, dead, other} {

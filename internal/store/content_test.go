@@ -28,6 +28,7 @@ func drawContent(t *rapid.T) *store.StoredContent {
 }
 
 func TestContent(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		want := drawContent(t)
 		b, err := store.EncodeContent(want)

@@ -75,6 +75,11 @@ const (
 	// it, so it gives way and tries again.
 	migrateLockTimeout = 2 * time.Second
 	migrateAttempts    = 60
+
+	// migrateLockEvery is how often a process that starts beside others asks whether it is its turn, in seconds, and
+	// migrateLockTries how many times: five minutes in all.
+	migrateLockEvery = 1
+	migrateLockTries = 300
 )
 
 // migrationConns are connections that do not wait long for a table's lock.
@@ -102,7 +107,7 @@ func (db *DB) migrator(conns *sql.DB) (*goose.Provider, error) {
 	dialect := goose.DialectSQLite3
 	if db.dialect == Postgres {
 		dialect = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(migrateLockEvery, migrateLockTries))
 		if err != nil {
 			return nil, fmt.Errorf("prepare the migration lock: %w", err)
 		}

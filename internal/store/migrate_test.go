@@ -17,6 +17,7 @@ import (
 
 // TestServersThatStartTogetherMigrateOnce has several servers open an empty database at the same time.
 func TestServersThatStartTogetherMigrateOnce(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	var group errgroup.Group
 	for range 4 {
@@ -44,6 +45,7 @@ func TestServersThatStartTogetherMigrateOnce(t *testing.T) {
 // TestMigrationGivesWayToReaders upgrades while somebody reads a table for long. Others go on reading it meanwhile, and once
 // the reader is done the upgrade goes through.
 func TestMigrationGivesWayToReaders(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	if err := store.MigrateTo(t.Context(), url, 5); err != nil {
 		t.Fatal(err)
@@ -99,6 +101,7 @@ func TestMigrationGivesWayToReaders(t *testing.T) {
 // TestNewerTables opens tables that a newer program has made: one that says this program can live with them, one that does
 // not.
 func TestNewerTables(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "db"), "postgres": testkit.Postgres(t)} {
 		t.Run(name, func(t *testing.T) {
 			db := open(t, url)

@@ -14,11 +14,13 @@ import (
 // fleetSize is large enough for planners to mind what they do.
 const fleetSize = 20_000
 
-func TestPlansSQLite(t *testing.T)   { testPlans(t, openSQLite(t)) }
-func TestPlansPostgres(t *testing.T) { testPlans(t, openPostgres(t)) }
+func TestPlansSQLite(t *testing.T)   { testPlans(t, openSQLite) }
+func TestPlansPostgres(t *testing.T) { testPlans(t, openPostgres) }
 
 // testPlans makes sure that the lists people page through are read along an index instead of being sorted as a whole.
-func testPlans(t *testing.T, db *store.DB) {
+func testPlans(t *testing.T, open func(*testing.T) *store.DB) {
+	t.Parallel()
+	db := open(t)
 	fill(t, db, fleetSize)
 	queries := store.Recording(db)
 	for _, sort := range []store.ResultSort{

@@ -29,6 +29,17 @@ var postgresServer = sync.OnceValues(func() (dsn string, err error) {
 	return startPostgres(ctx)
 })
 
+// PostgresServerEnv is the environment variable that gives the address of a server to use.
+const PostgresServerEnv = "TIDEWAITER_TEST_POSTGRES"
+
+// PostgresServer returns the address of the server Postgres makes databases on, for a process that is to share it.
+func PostgresServer() (dsn string, err error) {
+	if dsn, err = postgresServer(); err != nil {
+		return "", fmt.Errorf("testkit: %w", err)
+	}
+	return dsn, nil
+}
+
 // serverTimeout bounds making a cluster and starting its server.
 const serverTimeout = 2 * time.Minute
 
@@ -52,8 +63,32 @@ func Postgres(t testing.TB) (dsn string) {
 	return dsn
 }
 
+// PostgresCopy is Postgres with the tables and rows of another database, to which nobody may be connected.
+func PostgresCopy(t testing.TB, from string) (dsn string) {
+	t.Helper()
+	u, err := url.Parse(from)
+	if err != nil {
+		t.Fatal("testkit: the address of the database to copy is no URL")
+	}
+	dsn, drop, err := createDatabase(t.Context(), " TEMPLATE "+pgx.Identifier{strings.TrimPrefix(u.Path, "/")}.Sanitize())
+	if err != nil {
+		t.Fatalf("testkit: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := drop(); err != nil {
+			t.Errorf("testkit: %v", err)
+		}
+	})
+	return dsn
+}
+
 // PostgresDatabase is Postgres for programs that are no tests. Drop the database in the end.
 func PostgresDatabase(ctx context.Context) (dsn string, drop func() error, err error) {
+	return createDatabase(ctx, "")
+}
+
+// createDatabase makes a database in the way that how says, which may be nothing.
+func createDatabase(ctx context.Context, how string) (dsn string, drop func() error, err error) {
 	server, err := postgresServer()
 	if err != nil {
 		return "", nil, err
@@ -63,7 +98,7 @@ func PostgresDatabase(ctx context.Context) (dsn string, drop func() error, err e
 		return "", nil, errors.New("the server's address is no URL; give it as postgres://user:password@host:port/database")
 	}
 	name := "test_" + strings.ToLower(rand.Text())
-	if err := execute(ctx, server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+	if err := execute(ctx, server, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+how); err != nil {
 		return "", nil, fmt.Errorf("create database: %w", err)
 	}
 	u.Path = "/" + name
@@ -89,7 +124,7 @@ func execute(ctx context.Context, dsn, statement string) error {
 
 // startPostgres starts a server, if there is none to use, and returns the address of its own database.
 func startPostgres(ctx context.Context) (dsn string, err error) {
-	if dsn := os.Getenv("TIDEWAITER_TEST_POSTGRES"); dsn != "" {
+	if dsn := os.Getenv(PostgresServerEnv); dsn != "" {
 		return dsn, nil
 	}
 	bin, err := postgresPrograms()

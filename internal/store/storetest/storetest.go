@@ -97,6 +97,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"await scan", testAwaitScan},
 		{"closed", testClosed},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, open(t))
+		})
 	}
 }
