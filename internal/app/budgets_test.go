@@ -42,9 +42,11 @@ func registryClient(t *testing.T, database, id string, places int) *oci.Client {
 // TestBudgetHoldsForAllProcesses has two processes ask twenty registries on one host with one credential, as fast as they
 // can, and the host refuse in the middle of it.
 func TestBudgetHoldsForAllProcesses(t *testing.T) {
+	t.Parallel()
 	const registries, tags = 20, 6
 	for _, places := range []int{1, 4} {
 		t.Run(fmt.Sprint(places), func(t *testing.T) {
+			t.Parallel()
 			e, err := emulator.New(emulator.Options{Kind: emulator.OCI, Repositories: registries, Tags: tags, Plain: true})
 			if err != nil {
 				t.Fatal(err)
@@ -100,6 +102,7 @@ func TestBudgetHoldsForAllProcesses(t *testing.T) {
 
 // TestPauseOutlivesItsProcess learns of a pause in one process and asks from another that comes later.
 func TestPauseOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
 	e, err := emulator.New(emulator.Options{Kind: emulator.OCI, Repositories: 1, Tags: 2, Anonymous: true})
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 // TestTwoServersRunEachScheduleOnce has ten schedules due when two servers start on one database, each with a calendar of its
 // own.
 func TestTwoServersRunEachScheduleOnce(t *testing.T) {
+	t.Parallel()
 	database, data := testkit.Postgres(t), t.TempDir()
 	registry := testkit.Registry(t, testkit.Options{})
 	image := samples.NewImage().Step("base", samples.File("etc/os-release", "ID=debian\nVERSION_ID=12\n")).MustBuild()

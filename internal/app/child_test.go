@@ -18,6 +18,7 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/internal/app"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
+	"github.com/tidewaiter/tidewaiter/internal/testkit"
 )
 
 // childEnv is the environment variable that makes the test binary a server of the settings it holds.
@@ -31,6 +32,10 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if os.Getenv(apartEnv) != "" {
+		go dieWithParent()
+	}
+	testkit.AtOnce(6)
 	os.Exit(m.Run())
 }
 
@@ -61,17 +66,14 @@ func isReady(t *testing.T, url string) {
 	})
 }
 
-// serveChild runs a server until SIGTERM, as the program itself does. It says its address on standard output, and dies when
-// its standard input ends, which happens however the test's process ends.
+// serveChild runs a server until SIGTERM, as the program itself does. It says its address on standard output, and dies with the
+// test's process.
 func serveChild(settings string) error {
 	var c childSettings
 	if err := json.Unmarshal([]byte(settings), &c); err != nil {
 		return err
 	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(9)
-	}()
+	go dieWithParent()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	a, err := app.New(ctx, app.Config{
@@ -84,6 +86,12 @@ func serveChild(settings string) error {
 	}
 	fmt.Println(a.URL())
 	return a.Run(ctx)
+}
+
+// dieWithParent ends this process when its standard input does, which happens however the process that started it ends.
+func dieWithParent() {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(9)
 }
 
 // process is a server in a process of its own.

@@ -158,19 +158,14 @@ func (h *harbour) compareSamples(t *testing.T, s *server, rows map[string]contro
 	}
 }
 
-// onBothAtOnce is onBoth for tests that mostly wait.
-func onBothAtOnce(t *testing.T, f func(t *testing.T, database string)) {
-	t.Parallel()
-	onBoth(t, func(t *testing.T, database string) {
-		t.Parallel()
-		f(t, database)
-	})
-}
-
 // TestKilledServerGoesOn kills the server three times in the middle of a scan, at moments of chance: once while it lists,
 // twice while it pulls.
 func TestKilledServerGoesOn(t *testing.T) {
-	onBothAtOnce(t, func(t *testing.T, database string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, database string) {
+		if !apart(t) {
+			return
+		}
 		const kills = 3
 		h := newHarbour(t)
 		chance := rand.New(rand.NewPCG(20, 26)) // the same moments each time, as far as they can be
@@ -207,7 +202,11 @@ func TestKilledServerGoesOn(t *testing.T) {
 // TestStoppedServerGoesOn stops the server in good order in the middle of a scan: what is in flight is finished, and
 // nothing is pulled twice.
 func TestStoppedServerGoesOn(t *testing.T) {
-	onBothAtOnce(t, func(t *testing.T, database string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, database string) {
+		if !apart(t) {
+			return
+		}
 		h := newHarbour(t)
 		c := childSettings{Data: t.TempDir(), Database: database, Workers: crashWorkers, Advisories: advisoriesIn(h.registry)}
 		p := spawn(t, c)

@@ -56,6 +56,7 @@ func (r refusing) about(message string) error {
 
 // TestPrismaTellsWhyARegistryCannotBeScanned declares one registry of each sort and a good one, which they must not harm.
 func TestPrismaTellsWhyARegistryCannotBeScanned(t *testing.T) {
+	t.Parallel()
 	all := refusals(t)
 	good, _ := fleet(t, 2)
 	onBoth(t, func(t *testing.T, database string) {
@@ -127,6 +128,7 @@ func TestPrismaTellsWhyARegistryCannotBeScanned(t *testing.T) {
 
 // TestQualysTellsWhyARegistryIsNotValid asks for a validation of each, which stores nothing.
 func TestQualysTellsWhyARegistryIsNotValid(t *testing.T) {
+	t.Parallel()
 	all := refusals(t)
 	good, _ := fleet(t, 1)
 	s := start(t, app.Config{Advisories: []string{good.Host + "/none:1"}})

@@ -67,6 +67,7 @@ func (s *server) noneNew(t *testing.T) {
 
 // TestStormAtAnAddressIsOneScan sends a thousand different events of one tag at once, and half of them again.
 func TestStormAtAnAddressIsOneScan(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		registry := testkit.Registry(t, testkit.Options{})
 		s := start(t, app.Config{Database: database, Advisories: []string{registry.Host + "/none:1"}})
@@ -117,6 +118,7 @@ func TestStormAtAnAddressIsOneScan(t *testing.T) {
 
 // TestAddressIsRotatedAndRevoked follows an address through its life.
 func TestAddressIsRotatedAndRevoked(t *testing.T) {
+	t.Parallel()
 	registry := testkit.Registry(t, testkit.Options{})
 	log := &record{}
 	s := start(t, app.Config{Advisories: []string{registry.Host + "/none:1"},
@@ -182,6 +184,7 @@ const gitHubPush = `{"action":"published","package":{"name":"app","package_type"
 
 // TestProofsOfAnAddress sends what has to be proved, and what does not.
 func TestProofsOfAnAddress(t *testing.T) {
+	t.Parallel()
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	r := s.declareQuietly(t, "https://ghcr.io")
 	hush := secret.New("hush hush hush")
@@ -243,6 +246,7 @@ func TestProofsOfAnAddress(t *testing.T) {
 
 // TestPubSubPushesWithAToken has a Google of our own sign the tokens.
 func TestPubSubPushesWithAToken(t *testing.T) {
+	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -288,6 +292,7 @@ func TestPubSubPushesWithAToken(t *testing.T) {
 
 // TestEventGridHandshakes answers both of Azure's handshakes and calls nothing.
 func TestEventGridHandshakes(t *testing.T) {
+	t.Parallel()
 	calls := newTrap(t)
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	r := s.declareQuietly(t, "https://team.azurecr.io")
@@ -335,6 +340,7 @@ func newTrap(t *testing.T) *trap {
 
 // TestHostileDeliveries sends what a stranger who learned an address would.
 func TestHostileDeliveries(t *testing.T) {
+	t.Parallel()
 	calls := newTrap(t)
 	log := &record{}
 	ours, theirs := testkit.Registry(t, testkit.Options{}), testkit.Registry(t, testkit.Options{})

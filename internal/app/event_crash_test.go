@@ -18,7 +18,8 @@ import (
 // TestNoEventIsLostWhenTheServerIsKilled has many senders, each of which sends an event until it is told that it was taken,
 // and kills the server among them.
 func TestNoEventIsLostWhenTheServerIsKilled(t *testing.T) {
-	onBothAtOnce(t, func(t *testing.T, database string) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, database string) {
 		const senders, each = 16, 60
 		registry := testkit.Registry(t, testkit.Options{})
 		push(t, registry.URL, "team/app", someImage("left-pad"), "v1")

@@ -15,6 +15,7 @@ import (
 // TestOurOwnPullsLeadToNothing has a real registry tell of everything, also of what we pull from it. It tells things in
 // their order, so that once it told of the last push it has told of the pulls before.
 func TestOurOwnPullsLeadToNothing(t *testing.T) {
+	t.Parallel()
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	registry := testkit.Registry(t, testkit.Options{Notify: s.webhook(t)})
 	r := s.declareQuietly(t, registry.URL)
@@ -51,6 +52,7 @@ func TestOurOwnPullsLeadToNothing(t *testing.T) {
 
 // TestHarborPullsLeadToNothing sends what Harbor tells of a scan's own pull.
 func TestHarborPullsLeadToNothing(t *testing.T) {
+	t.Parallel()
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	r := s.declareQuietly(t, "https://harbor.example.com")
 	address := s.address(t, r, control.EventProofChange{})

@@ -80,8 +80,10 @@ func (p *pulled) drained(t *testing.T) {
 // TestEventsArePulled fetches from both kinds of queue, with signed requests and with tokens: what is there leads to scans
 // and is taken off, what makes no sense is kept with the reason, a wrong login is shown and mended.
 func TestEventsArePulled(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []tidewaiter.RegistryKind{tidewaiter.KindECR, tidewaiter.KindGAR} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			p := newPulled(t, kind, app.Config{})
 			s := p.server
 			repository := p.Repositories[0]
@@ -145,6 +147,7 @@ func TestEventsArePulled(t *testing.T) {
 
 // TestPullingGoesOnElsewhere has two processes at one database: one fetches, the other goes on when it stops.
 func TestPullingGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
 	database := testkit.Postgres(t)
 	data := t.TempDir() // with the keys both have
 	p := newPulled(t, tidewaiter.KindECR, app.Config{Database: database, Data: data})
@@ -177,6 +180,7 @@ func TestPullingGoesOnElsewhere(t *testing.T) {
 
 // TestQueuesThatCannotBe names places no credential may go to.
 func TestQueuesThatCannotBe(t *testing.T) {
+	t.Parallel()
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	cred := &tidewaiter.Credential{ID: "c", Kind: tidewaiter.CredentialAWS, Username: "AKIA", Origin: tidewaiter.OriginNative}
 	plain := secret.New("x")

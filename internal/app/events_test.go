@@ -61,6 +61,10 @@ func someImage(name string) *samples.Manifest {
 
 // TestPushIsJudgedWithoutPolling has a real registry tell of a push and of a deletion.
 func TestPushIsJudgedWithoutPolling(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	onBoth(t, func(t *testing.T, database string) {
 		s := start(t, app.Config{Database: database, Advisories: advisoriesIn(sampleRegistry(t))}).withAdvisories(t)
 		registry := testkit.Registry(t, testkit.Options{Notify: s.webhook(t), Delete: true})
@@ -115,6 +119,7 @@ func envelope(action, host, repository, tag, digest string) string {
 
 // TestManyEventsForOneTagAreOneScan sends a thousand at once, some of them again later, and a deletion that is not true.
 func TestManyEventsForOneTagAreOneScan(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		registry := testkit.Registry(t, testkit.Options{})
 		s := start(t, app.Config{Database: database, Advisories: []string{registry.Host + "/none:1"}})

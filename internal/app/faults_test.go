@@ -27,6 +27,7 @@ func fleet(t *testing.T, n int) (*testkit.Server, *testkit.Faults) {
 
 // TestBrokenListingTakesNothingAway breaks the second listing half-way in every way a registry can.
 func TestBrokenListingTakesNothingAway(t *testing.T) {
+	t.Parallel()
 	const repositories = 8
 	for name, fault := range map[string]testkit.Fault{
 		"429 in the middle":     {Path: `/v2/team/app-0[4-7]/tags/list`, Status: http.StatusTooManyRequests, RetryAfter: "900"},
@@ -79,6 +80,7 @@ func TestBrokenListingTakesNothingAway(t *testing.T) {
 
 // TestShortRefusalIsWaitedOut answers 429 with a second's patience: nobody has to do anything.
 func TestShortRefusalIsWaitedOut(t *testing.T) {
+	t.Parallel()
 	_, faults := fleet(t, 4)
 	faults.Add(t, testkit.Fault{Path: `/tags/list`, Status: http.StatusTooManyRequests, RetryAfter: "1", After: 1, Times: 2})
 	faults.Add(t, testkit.Fault{Path: `/blobs/`, Status: http.StatusServiceUnavailable, After: 2, Times: 2})
@@ -91,6 +93,7 @@ func TestShortRefusalIsWaitedOut(t *testing.T) {
 
 // TestGoneTagsAreMarked deletes a repository's tag: only then, and only from a complete listing, it is gone.
 func TestGoneTagsAreMarked(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		upstream, faults := fleet(t, 3)
 		s := start(t, app.Config{Database: database, Advisories: []string{upstream.Host + "/none:1"}})
@@ -114,6 +117,7 @@ func TestGoneTagsAreMarked(t *testing.T) {
 
 // TestMovedTagShowsTheOldImageUntilTheNewOneIsJudged breaks the new image's layer.
 func TestMovedTagShowsTheOldImageUntilTheNewOneIsJudged(t *testing.T) {
+	t.Parallel()
 	upstream, faults := fleet(t, 1)
 	s := start(t, app.Config{Advisories: []string{upstream.Host + "/none:1"}})
 	r := s.declare(t, faults.URL)
@@ -142,6 +146,7 @@ func TestMovedTagShowsTheOldImageUntilTheNewOneIsJudged(t *testing.T) {
 
 // TestHostileLayers scans images whose layers are made to harm: each has an error of its own and the rest goes on.
 func TestHostileLayers(t *testing.T) {
+	t.Parallel()
 	registry := testkit.Registry(t, testkit.Options{})
 	bomb, err := samples.GzipBomb(8 << 30)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 // TestHarborShowsTheKey registers the scanner in each way Harbor knows.
 func TestHarborShowsTheKey(t *testing.T) {
+	t.Parallel()
 	const key = "a key of some length"
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	h := asHarbor(t, s)
@@ -85,6 +86,7 @@ func (h *harborSide) checkedMetadata(a harborAnswer) {
 
 // TestHarborAnswersArePacked asks as Go's client does when it unpacks by itself, and as one that does not want that.
 func TestHarborAnswersArePacked(t *testing.T) {
+	t.Parallel()
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	h := asHarbor(t, s)
 	for accept, packed := range map[string]bool{"gzip": true, "deflate, gzip;q=0.5": true, "identity": false, "gzip;q=0": false, "gzip;q=0.0, *": false} {

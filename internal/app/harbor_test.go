@@ -215,6 +215,10 @@ func (r *harborReport) has(f samples.Finding) *harborVulnerability {
 
 // TestHarborAsksForAScan plays the whole of a scan as Harbor does it.
 func TestHarborAsksForAScan(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	onBoth(t, func(t *testing.T, database string) {
 		log, dir := &record{}, t.TempDir()
 		s, r, sample := guarded(t, app.Config{Data: dir, Database: database,
@@ -373,6 +377,7 @@ func noTrace(t *testing.T, dir string, log []byte) {
 
 // TestHarborIsRefused sends what the specification does not allow.
 func TestHarborIsRefused(t *testing.T) {
+	t.Parallel()
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	h := asHarbor(t, s)
 	digest := "sha256:" + strings.Repeat("a", 64)
@@ -417,6 +422,10 @@ func TestHarborIsRefused(t *testing.T) {
 // TestHarborManyScans asks for 100 scans at once while the registry gives nothing out, so that every worker is held: each
 // is taken and each report said to be not ready. Then the registry goes on, and all have their report.
 func TestHarborManyScans(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	const scans = 100
 	dir := t.TempDir()
 	s, r, sample := guarded(t, app.Config{Data: dir})
@@ -463,6 +472,10 @@ func TestHarborManyScans(t *testing.T) {
 
 // TestHarborDeclared has a declared registry show what Harbor had scanned, without pulling it again.
 func TestHarborDeclared(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	s, r, sample := guarded(t, app.Config{})
 	h := asHarbor(t, s)
 	id := h.scan(request(r.URL, robotPassword, sample.Repository, sample.Tags[0], sample.Manifest.Digest, ociManifest, wantVulnerabilities))
@@ -486,6 +499,10 @@ func TestHarborDeclared(t *testing.T) {
 
 // TestHarborNamesATagThatMoved scans an image whose tag leads to another by now: it is known by its digest.
 func TestHarborNamesATagThatMoved(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	s, r, sample := guarded(t, app.Config{})
 	newer := samples.NewImage().Layer(samples.File("etc/newer", "yes")).MustBuild()
 	pushAs(t, r, sample.Repository, newer, sample.Tags[0])
@@ -506,6 +523,7 @@ func TestHarborNamesATagThatMoved(t *testing.T) {
 
 // TestHarborBeforeAdvisories reports no clean image while nothing can be known.
 func TestHarborBeforeAdvisories(t *testing.T) {
+	t.Parallel()
 	s := start(t, app.Config{Advisories: []string{"127.0.0.1:1/none:1"}})
 	r := testkit.Registry(t, testkit.Options{Username: robotName, Password: robotPassword})
 	m := samples.NewImage().Layer(samples.File("etc/name", "app")).MustBuild()

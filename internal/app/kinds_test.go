@@ -14,12 +14,14 @@ import (
 // TestEveryKindIsJudged declares a registry of each kind, once with a wrong secret and once with the right one, and follows
 // it to verdicts, also of a tag that moves later.
 func TestEveryKindIsJudged(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []tidewaiter.RegistryKind{
 		tidewaiter.KindOCI, tidewaiter.KindDockerHub, tidewaiter.KindECR, tidewaiter.KindACR, tidewaiter.KindGAR, tidewaiter.KindArtifactory,
 		tidewaiter.KindNexus, tidewaiter.KindQuay, tidewaiter.KindHarbor, tidewaiter.KindGitLab, tidewaiter.KindGHCR, tidewaiter.KindOpenShift,
 		tidewaiter.KindDTR, tidewaiter.KindIBM, tidewaiter.KindOCIR,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			e := connectortest.Emulate(t, kind, emulator.Options{Repositories: 2, Tags: 3, Indexes: -1, Artifacts: -1})
 			s := start(t, app.Config{Endpoints: e.Options.Endpoints, Advisories: []string{"127.0.0.1:1/none:1"}})
 			put := func(plain secret.Value) {

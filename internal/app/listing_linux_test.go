@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/emulator"
+	"github.com/tidewaiter/tidewaiter/internal/testkit"
 )
 
 // listingLimit is what a server may take at its peak while it lists a registry of any size.
@@ -12,6 +13,9 @@ const listingLimit = 300 << 20
 // TestListingStaysInMemory lists as many large repositories as are listed at once. More of them take no more memory, which
 // the bench shows with a million tags.
 func TestListingStaysInMemory(t *testing.T) {
+	if testkit.UnderRace {
+		t.Skip("the race detector takes memory of its own")
+	}
 	const repositories, tags = 40, 1500
 	e, err := emulator.New(emulator.Options{Kind: emulator.ACR, Repositories: repositories, Tags: tags, Indexes: -1, Artifacts: -1})
 	if err != nil {

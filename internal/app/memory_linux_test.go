@@ -22,6 +22,10 @@ const memoryLimit = 256 << 20
 
 // TestHostileLayersStayInMemory scans them in a process of its own, several at a time, and looks at how large it became.
 func TestHostileLayersStayInMemory(t *testing.T) {
+	t.Parallel() // what is measured is a process of its own
+	if testkit.UnderRace {
+		t.Skip("the race detector takes memory of its own")
+	}
 	registry := testkit.Registry(t, testkit.Options{})
 	faults := testkit.NewFaults(t, registry.URL, nil)
 	want := map[string]tidewaiter.ErrorKind{"bad/entries:v1": tidewaiter.ErrTooLarge}

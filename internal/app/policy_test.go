@@ -12,6 +12,10 @@ import (
 // TestPolicyChangeJudgesStoredImages changes a policy over the API and waits until every stored verdict follows, without the
 // registry being asked for anything.
 func TestPolicyChangeJudgesStoredImages(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	registry := sampleRegistry(t)
 	onBoth(t, func(t *testing.T, database string) {
 		s := start(t, app.Config{Database: database, Advisories: advisoriesIn(registry)}).withAdvisories(t)
@@ -54,6 +58,10 @@ func TestPolicyChangeJudgesStoredImages(t *testing.T) {
 // TestNewBaseImageIsKnownAtOnce declares what base images are called before there are any: each becomes one when it is scanned,
 // and what was scanned before it is judged again.
 func TestNewBaseImageIsKnownAtOnce(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	registry := sampleRegistry(t)
 	onBoth(t, func(t *testing.T, database string) {
 		s := start(t, app.Config{Database: database, Advisories: advisoriesIn(registry)}).withAdvisories(t)
@@ -107,6 +115,7 @@ func TestNewBaseImageIsKnownAtOnce(t *testing.T) {
 
 // TestConsoleVersion: clients of the vendor's API read the first two numbers of the version and choose by them what to send.
 func TestConsoleVersion(t *testing.T) {
+	t.Parallel()
 	s := start(t, app.Config{Version: "dev"})
 	var version string
 	vendor{s.URL()}.read(t, "/api/v1/version", &version)

@@ -114,11 +114,19 @@ func referrers(t *testing.T, r *oci.Registry, repository, digest string) []oci.R
 // again, and changes a policy: what is the same is not pushed again, what is new takes the place of the old, and nothing of it comes
 // back as an image.
 func TestResultsArePushedIntoTheRegistry(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
+		if !apart(t) {
+			return
+		}
 		r := testkit.Registry(t, testkit.Options{Delete: true})
 		pushesInto(t, database, r.URL, r.Host)
 	})
 	t.Run("with the referrers API", func(t *testing.T) {
+		beside(t)
+		if !apart(t) {
+			return
+		}
 		r := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
 		t.Cleanup(r.Close)
 		pushesInto(t, "", r.URL, strings.TrimPrefix(r.URL, "http://"))
@@ -198,8 +206,12 @@ func pushesInto(t *testing.T, database, url, host string) {
 // TestReadOnlyCredentialFailsNoScan refuses what writes: scans go well, the failure is shown, and when the registry was declared
 // anew it is tried again.
 func TestReadOnlyCredentialFailsNoScan(t *testing.T) {
-	r := sampleRegistry(t)
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	onBoth(t, func(t *testing.T, database string) {
+		r := sampleRegistry(t)
 		sent := &writes{refused: true}
 		s := start(t, app.Config{Database: database, Advisories: advisoriesIn(r), Transport: sent, PublishEvery: time.Second}).withAdvisories(t)
 		declared := s.declare(t, r.URL, publishing)

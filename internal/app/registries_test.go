@@ -13,6 +13,7 @@ import (
 
 // TestRegistryThroughOurAPI takes a registry from a draft nobody has stored to one that is scanned.
 func TestRegistryThroughOurAPI(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		e := connectortest.Emulate(t, tidewaiter.KindHarbor, emulator.Options{Repositories: 3, Tags: 4, Indexes: -1, Artifacts: -1})
 		s := start(t, app.Config{Database: database, Advisories: []string{"127.0.0.1:1/none:1"}})

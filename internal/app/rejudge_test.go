@@ -17,6 +17,10 @@ import (
 // TestNewAdvisoriesRejudgeWithoutAPull replaces the advisories under a scanned fleet. The outcome is that of a server that
 // had the new ones from the start, and no registry is asked for it.
 func TestNewAdvisoriesRejudgeWithoutAPull(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	onBoth(t, func(t *testing.T, database string) {
 		registry := sampleRegistry(t)
 		s := start(t, app.Config{Database: database, Advisories: advisoriesIn(registry)}).withAdvisories(t)

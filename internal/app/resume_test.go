@@ -10,6 +10,7 @@ import (
 // TestListingGoesOnAfterACrash kills a server half-way through a listing, twice. What is stored of it is not asked for
 // again, and the images that wait to be looked into do not hold up the rest of it.
 func TestListingGoesOnAfterACrash(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		const repositories, tags = 200, 40
 		const inFlight = 40 // repositories listed at once, which a crash makes start over

@@ -17,6 +17,7 @@ import (
 // listed and while images are pulled: the registry refuses the old one at once, and ours is told of the new one only when
 // the refusal has been met. No image may fail for it.
 func TestCredentialsAreReplacedWhileScanning(t *testing.T) {
+	t.Parallel()
 	for _, can := range connector.Kinds() {
 		t.Run(string(can.Kind), func(t *testing.T) {
 			t.Parallel() // most of it is waiting

@@ -25,12 +25,18 @@ import (
 const adminPassword = "correct horse battery staple"
 
 // patience bounds every wait of these tests. Nothing here takes as long unless it hangs.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
-// onBoth runs a test on SQLite and on PostgreSQL.
+// onBoth runs a test on SQLite and on PostgreSQL: at once, or one after the other in a process of its own.
 func onBoth(t *testing.T, f func(t *testing.T, database string)) {
-	t.Run("sqlite", func(t *testing.T) { f(t, "") })
-	t.Run("postgres", func(t *testing.T) { f(t, testkit.Postgres(t)) })
+	t.Run("sqlite", func(t *testing.T) {
+		beside(t)
+		f(t, "")
+	})
+	t.Run("postgres", func(t *testing.T) {
+		beside(t)
+		f(t, testkit.Postgres(t))
+	})
 }
 
 // server is a running app.
@@ -91,6 +97,7 @@ func eventually(t *testing.T, what string, f func() bool, state ...func() string
 // withAdvisories waits for the advisories.
 func (s *server) withAdvisories(t *testing.T) *server {
 	t.Helper()
+	needsApart(t)
 	eventually(t, "advisories in use", func() bool { return s.control.Advisories().Current != nil })
 	return s
 }

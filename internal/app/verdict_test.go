@@ -33,6 +33,10 @@ func (s *server) api(t *testing.T) *api.Client {
 // TestVerdictOfWhatNobodyScanned asks for an image of a registry that was declared and not scanned: many at once wait for one
 // scan, which really pulls it, and a tag that moves since is looked at again.
 func TestVerdictOfWhatNobodyScanned(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	registry := sampleRegistry(t)
 	onBoth(t, func(t *testing.T, database string) {
 		s := start(t, app.Config{Database: database, Advisories: advisoriesIn(registry)}).withAdvisories(t)

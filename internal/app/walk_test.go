@@ -16,6 +16,10 @@ import (
 
 // TestRegistryBecomesJudgedImages walks the whole path and compares each image with what is known to be in it.
 func TestRegistryBecomesJudgedImages(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	registry := sampleRegistry(t)
 	catalogue, err := samples.Catalogue(t.Context())
 	if err != nil {
@@ -128,6 +132,7 @@ func compare(t *testing.T, name string, want samples.Expectation, got *tidewaite
 
 // TestEachLayerIsPulledOnce pushes one image under ten names in two registries, next to another that shares its base.
 func TestEachLayerIsPulledOnce(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		one, two := testkit.Registry(t, testkit.Options{}), testkit.Registry(t, testkit.Options{})
 		base := samples.NewImage().Step("base", samples.File("etc/os-release", "ID=debian\nVERSION_ID=12\n"))

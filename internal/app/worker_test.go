@@ -75,6 +75,10 @@ func work(t *testing.T, cfg app.Config) (stop func()) {
 // TestWorkerScansForAServer has a server that only keeps house, and a worker that was given nothing but the database and a
 // key: it gets the advisories from where the server does, opens the credential of the registry, and leaves no key behind.
 func TestWorkerScansForAServer(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	database := testkit.Postgres(t)
 	registry := testkit.Registry(t, testkit.Options{Username: "reader", Password: "harbour"})
 	if err := samples.Push(t.Context(), registry.URL, samples.Options{Username: "reader", Password: "harbour"}); err != nil {
@@ -116,6 +120,10 @@ func TestWorkerScansForAServer(t *testing.T) {
 // TestRegistryWaitsForItsWorkers binds a registry to workers in a zone. Its scan waits and says so until one comes; another
 // registry is scanned meanwhile.
 func TestRegistryWaitsForItsWorkers(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	database := testkit.Postgres(t)
 	registry := sampleRegistry(t)
 	other := testkit.Registry(t, testkit.Options{})
@@ -154,6 +162,10 @@ func TestRegistryWaitsForItsWorkers(t *testing.T) {
 // TestWorkerFollowsTheFleetsAdvisories has a worker start with advisories of its own that are older than the servers'. It
 // leaves judging to others until it has the same.
 func TestWorkerFollowsTheFleetsAdvisories(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	database := testkit.Postgres(t)
 	registry := sampleRegistry(t)
 	data := t.TempDir()
@@ -180,6 +192,7 @@ func TestWorkerFollowsTheFleetsAdvisories(t *testing.T) {
 }
 
 func TestWorkerRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
 	database, data := testkit.Postgres(t), t.TempDir()
 	start(t, app.Config{Database: database, Data: data, Advisories: []string{"127.0.0.1:1/none:1"}}).stop()
 	key := workerKey(t, data)

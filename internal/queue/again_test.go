@@ -10,6 +10,7 @@ import (
 // TestSameWorkMayBeQueuedWhileItRuns asks for work again while an attempt at it runs: it has to run once more, since the
 // attempt may have read what has changed since.
 func TestSameWorkMayBeQueuedWhileItRuns(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db)

@@ -34,6 +34,7 @@ func pull(registry string, args any) tidewaiter.Job {
 // TestRegistriesTakeTurns has two registries with few jobs come after one with very many. One worker does the job of each
 // in turn.
 func TestRegistriesTakeTurns(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		for _, id := range []string{"a", "b", "c"} {
@@ -43,7 +44,7 @@ func TestRegistriesTakeTurns(t *testing.T) {
 		turns := make(chan string, 100_000)
 		hold := make(chan struct{})
 		q.Handle("layer", func(_ context.Context, run tidewaiter.JobRun) error { turns <- run.Turn; <-hold; return nil })
-		enqueue(t, db, q, numbered(20_000, func(i int) tidewaiter.Job { return pull("b", i) })...)
+		enqueue(t, db, q, numbered(many(20_000), func(i int) tidewaiter.Job { return pull("b", i) })...)
 		enqueue(t, db, q, pull("c", 0), pull("c", 1), pull("a", 0), pull("a", 1))
 		enqueue(t, db, q, job("layer", tidewaiter.LaneFresh, "of no registry"))
 		start(t, q)
@@ -63,6 +64,7 @@ func TestRegistriesTakeTurns(t *testing.T) {
 // TestLimitHoldsOverProcesses has several queues, as processes would, take jobs of one registry that allows two at once.
 // Those of another, and interactive ones, are not held up.
 func TestLimitHoldsOverProcesses(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		registry(t, db, "narrow", func(r *tidewaiter.Registry) { r.Parallel = 2 })
@@ -109,6 +111,7 @@ func TestLimitHoldsOverProcesses(t *testing.T) {
 
 // TestLabels has a registry ask for workers in a zone. Its jobs wait for one; what only works on stored things does not.
 func TestLabels(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		registry(t, db, "far", func(r *tidewaiter.Registry) { r.Labels = []string{"zone=dmz|edge-*", "arch=amd64"} })
@@ -145,6 +148,7 @@ func TestLabels(t *testing.T) {
 // TestPausedRegistryWaits pauses a registry while its jobs wait and go on. Others are not held up; after a restart it is
 // still paused.
 func TestPausedRegistryWaits(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		registry(t, db, "a")
@@ -196,6 +200,7 @@ func TestPausedRegistryWaits(t *testing.T) {
 // TestUnknownAndHeldKinds leaves jobs alone that a newer server has queued, or that this process cannot do for now, and does
 // what comes behind them.
 func TestUnknownAndHeldKinds(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		var ready atomic.Bool
@@ -231,6 +236,7 @@ func TestUnknownAndHeldKinds(t *testing.T) {
 // TestManyClaimersTakeEachJobOnce has several queues work on the jobs of many registries, some of which have limits. Each
 // job runs once.
 func TestManyClaimersTakeEachJobOnce(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		var jobs []tidewaiter.Job

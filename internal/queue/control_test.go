@@ -13,6 +13,7 @@ import (
 )
 
 func TestStop(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, func(c *queue.Config) { c.Log = slog.New(slog.DiscardHandler) })
@@ -54,6 +55,7 @@ func TestStop(t *testing.T) {
 }
 
 func TestStopWaits(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db)
@@ -98,6 +100,7 @@ func TestStartNeedsWorkers(t *testing.T) {
 }
 
 func TestPause(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		boss := newQueue(t, db, inserter)
@@ -130,6 +133,7 @@ func TestPause(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, func(c *queue.Config) { c.Workers = each(3); c.Log = slog.New(slog.DiscardHandler) })
@@ -187,6 +191,7 @@ func TestCancel(t *testing.T) {
 
 // TestPeriodic has two processes and a restart share one period.
 func TestPeriodic(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		var day atomic.Int64

@@ -16,6 +16,7 @@ import (
 
 // TestCrash kills a process in the middle of jobs. Another one does them, with the attempt that was lost.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, quickly, func(c *queue.Config) { c.Workers = each(4) })
@@ -61,6 +62,7 @@ func TestCrash(t *testing.T) {
 
 // TestDeadlyJob has a job that kills its process each time: after as many processes as it has attempts it fails.
 func TestDeadlyJob(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, quickly, inserter)
@@ -88,6 +90,7 @@ func TestDeadlyJob(t *testing.T) {
 
 // TestLostClaims takes care of jobs that the database says run here and that do not.
 func TestLostClaims(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, quickly)
@@ -113,6 +116,7 @@ func TestLostClaims(t *testing.T) {
 
 // TestCancelInAnotherProcess cancels jobs that a child runs and that wait.
 func TestCancelInAnotherProcess(t *testing.T) {
+	t.Parallel()
 	url := testkit.Postgres(t)
 	db := open(t, url)
 	q := newQueue(t, db, inserter)
@@ -146,6 +150,7 @@ func TestCancelInAnotherProcess(t *testing.T) {
 
 // TestCancelIsFoundWithoutMessage marks a running job as River does, but tells nobody.
 func TestCancelIsFoundWithoutMessage(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, func(c *queue.Config) { c.Log = slog.New(slog.DiscardHandler) })

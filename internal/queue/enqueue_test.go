@@ -14,6 +14,7 @@ import (
 func inserter(c *queue.Config) { c.Workers = nil }
 
 func TestEnqueueBelongsToTheTransaction(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, inserter)
@@ -38,6 +39,7 @@ func TestEnqueueBelongsToTheTransaction(t *testing.T) {
 }
 
 func TestEnqueueDropsRepetitions(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, inserter)
@@ -61,6 +63,7 @@ func TestEnqueueDropsRepetitions(t *testing.T) {
 }
 
 func TestUniqueWhileUnderWay(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, inserter)
@@ -115,6 +118,7 @@ func TestEnqueueRefuses(t *testing.T) {
 }
 
 func TestRunAt(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, inserter)
@@ -135,6 +139,7 @@ func TestRunAt(t *testing.T) {
 }
 
 func TestConcurrentEnqueuesOfTheSameKeys(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, inserter)

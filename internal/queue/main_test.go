@@ -18,13 +18,14 @@ import (
 )
 
 // patience is how long a test waits for what must happen; it is no measure of how fast it should.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		child(url)
 		return
 	}
+	testkit.AtOnce(4)
 	os.Exit(m.Run())
 }
 
@@ -81,7 +82,7 @@ func start(t *testing.T, q *queue.Queue) (stop func()) {
 		t.Fatal(err)
 	}
 	stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := q.Stop(ctx); err != nil {
 			t.Error(err)
@@ -146,6 +147,14 @@ func numbered(n int, make func(i int) tidewaiter.Job) []tidewaiter.Job {
 		jobs = append(jobs, make(i))
 	}
 	return jobs
+}
+
+// many is n jobs, or fewer under the race detector, which makes each of them slow.
+func many(n int) int {
+	if testkit.UnderRace {
+		return n / 20
+	}
+	return n
 }
 
 func key(i int) string { return fmt.Sprintf("key-%d", i) }

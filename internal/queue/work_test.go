@@ -19,6 +19,7 @@ import (
 )
 
 func TestWork(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db)
@@ -52,6 +53,7 @@ func transient(after time.Duration) error {
 
 // TestErrors runs one job of each sort and looks at how often it ran, with which attempt, and where it ended.
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, func(c *queue.Config) { c.Workers = each(10); c.Log = slog.New(slog.DiscardHandler) })
@@ -116,6 +118,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestFailureIsToldAgain(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, func(c *queue.Config) { c.Log = slog.New(slog.DiscardHandler) })
@@ -135,6 +138,7 @@ func TestFailureIsToldAgain(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db, func(c *queue.Config) { c.Log = slog.New(slog.DiscardHandler) })
@@ -153,6 +157,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestLanesDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		q := newQueue(t, db)
@@ -164,7 +169,7 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 		})
 		answered := make(chan int, 10)
 		q.Handle("ask", func(context.Context, tidewaiter.JobRun) error { answered <- 1; return nil })
-		enqueue(t, db, q, numbered(100_000, func(i int) tidewaiter.Job { return job("rescan", tidewaiter.LaneRescan, i) })...)
+		enqueue(t, db, q, numbered(many(100_000), func(i int) tidewaiter.Job { return job("rescan", tidewaiter.LaneRescan, i) })...)
 		start(t, q)
 		t.Cleanup(func() { close(hold) }) // before the queue is stopped
 		next(t, rescanning)
@@ -174,13 +179,14 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 			t.Errorf("%d more rescans began meanwhile", n)
 		}
 		stats, err := q.Stats(t.Context())
-		if err != nil || stats[tidewaiter.LaneRescan].Waiting != 99_999 || stats[tidewaiter.LaneRescan].Running != 1 {
+		if err != nil || stats[tidewaiter.LaneRescan].Waiting != many(100_000)-1 || stats[tidewaiter.LaneRescan].Running != 1 {
 			t.Errorf("got %+v, %v", stats, err)
 		}
 	})
 }
 
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)
 		reg := prometheus.NewRegistry()
