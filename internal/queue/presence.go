@@ -100,14 +100,16 @@ func (q *Queue) watchPresence(ctx context.Context) {
 		err := q.presence.keep(round, q.connect)
 		if err != nil {
 			lost = time.Now()
+			if held { // said once, not each second
+				q.complain(ctx, "show that this process is there", err)
+			}
 		} else if time.Since(lost) > q.cfg.RescueAfter {
-			err = q.takeUpGone(round, pulse)
-		}
-		cancel()
-		if err != nil && held {
-			q.complain(ctx, "show that this process is there", err)
+			if err := q.takeUpGone(round, pulse); err != nil {
+				q.complain(ctx, "look for processes that are gone", err)
+			}
 		}
 		held = err == nil
+		cancel()
 		select {
 		case <-ctx.Done():
 			return
