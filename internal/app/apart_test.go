@@ -27,7 +27,7 @@ func apart(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	var pattern []string
-	for _, part := range strings.Split(t.Name(), "/") {
+	for part := range strings.SplitSeq(t.Name(), "/") {
 		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
 	}
 	args := []string{"-test.run=" + strings.Join(pattern, "/"), "-test.v", "-test.count=1"}

@@ -25,7 +25,7 @@ func presenceKey(id string) (key int64, ok bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(id[at+1:], 36, 64)
-	return int64(n), err == nil //nolint:gosec // all bits are meant
+	return int64(n), err == nil
 }
 
 func newPresence(id string) *presence {
