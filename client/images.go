@@ -73,6 +73,7 @@ type Reason struct {
 // ImageDetails is an image with everything found in it.
 type ImageDetails struct {
 	Image
+	ImageContent
 	Findings []Finding `json:"findings"`
 	Checks   []Check   `json:"checks"`
 }

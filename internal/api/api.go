@@ -42,6 +42,7 @@ func New(c Config) http.Handler {
 	s.status()
 	s.images()
 	s.changes()
+	s.names()
 	s.publications()
 	s.workers()
 	s.lanes()

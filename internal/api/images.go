@@ -95,7 +95,7 @@ func verdictOf(v tidewaiter.Verdict) client.Verdict {
 }
 
 func detailsOf(r *tidewaiter.Result) client.ImageDetails {
-	out := client.ImageDetails{Image: imageOf(r.Image, r.Tags, r.RegistryIDs)}
+	out := client.ImageDetails{Image: imageOf(r.Image, r.Tags, r.RegistryIDs), ImageContent: contentOf(r), Findings: []client.Finding{}, Checks: []client.Check{}}
 	for _, in := range r.Content.Installed {
 		p := in.Package
 		for _, f := range r.Findings[p.ID] {

@@ -10,6 +10,7 @@ import (
 
 type imageCommand struct {
 	List    imageListCommand    `cmd:"" help:"List the images a server knows."`
+	Show    imageShowCommand    `cmd:"" help:"Show one image: verdict and why, findings, failed checks, secrets, what changed last, what was pushed about it."`
 	Changes imageChangesCommand `cmd:"" help:"Tell what changed for an image: findings, verdict, and why."`
 
 	Publications imagePublicationsCommand `cmd:"" help:"Tell what was pushed about an image into its registries, and what failed."`

@@ -10,9 +10,8 @@ import (
 )
 
 type imageChangesCommand struct {
-	Digest string `arg:"" help:"Digest of the image's manifest: sha256:…"`
-	Limit  int    `help:"At most so many; 0 is all." default:"20" placeholder:"N"`
-	remoteFlags
+	Limit int `help:"At most so many; 0 is all." default:"20" placeholder:"N"`
+	namedImage
 }
 
 // Run tells what changed for an image, the latest first.
@@ -21,8 +20,12 @@ func (c imageChangesCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	_, image, err := c.find(ctx, server)
+	if err != nil {
+		return err
+	}
 	changes, err := pages(c.Limit, func(limit int, after string) (*client.Page[client.ImageChange], error) {
-		return server.ImageChanges(ctx, c.Digest, limit, after)
+		return server.ImageChanges(ctx, image.Digest, limit, after)
 	})
 	if err != nil {
 		return refused(err)
@@ -33,18 +36,25 @@ func (c imageChangesCommand) Run(ctx context.Context, s streams) error {
 	t := newColumns("WHEN", "CAUSE", "VERDICT", "CHANGE", "SEVERITY", "VULNERABILITY", "PACKAGE", "FIXED IN")
 	for i := range changes {
 		ch := &changes[i]
-		verdict := ch.After.Effect
-		if ch.Before != nil && ch.Before.Effect != verdict {
-			verdict = ch.Before.Effect + " -> " + verdict
-		}
-		n := ch.Counts
-		t.row(when(ch.At), ch.Cause, verdict,
-			fmt.Sprintf("%d new, %d gone, %d changed", n.New, n.Gone, n.Severity+n.Fix+n.Status), strconv.Itoa(total(ch.After.Vulnerabilities))+" in all", "", "", "")
+		t.row(when(ch.At), ch.Cause, verdictChange(ch), countsChange(ch), strconv.Itoa(total(ch.After.Vulnerabilities))+" in all", "", "", "")
 		for _, f := range ch.Findings {
 			t.row("", "", "", f.Change, stated(f, severityOf), f.Vulnerability, f.Package+" "+f.Version, stated(f, fixOf))
 		}
 	}
 	return t.write(s.out)
+}
+
+// verdictChange writes the verdict after a change, "alert -> block" when it was another before.
+func verdictChange(ch *client.ImageChange) string {
+	if ch.Before == nil || ch.Before.Effect == ch.After.Effect {
+		return ch.After.Effect
+	}
+	return ch.Before.Effect + " -> " + ch.After.Effect
+}
+
+func countsChange(ch *client.ImageChange) string {
+	n := ch.Counts
+	return fmt.Sprintf("%d new, %d gone, %d changed", n.New, n.Gone, n.Severity+n.Fix+n.Status)
 }
 
 func total(c client.Counts) int {

@@ -3,13 +3,11 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"time"
+
+	"github.com/tidewaiter/tidewaiter/client"
 )
 
-type imagePublicationsCommand struct {
-	Digest string `arg:"" help:"Digest of the image's manifest: sha256:…"`
-	remoteFlags
-}
+type imagePublicationsCommand struct{ namedImage }
 
 // Run tells what was pushed about an image.
 func (c imagePublicationsCommand) Run(ctx context.Context, s streams) error {
@@ -17,7 +15,11 @@ func (c imagePublicationsCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	list, err := server.ImagePublications(ctx, c.Digest)
+	_, image, err := c.find(ctx, server)
+	if err != nil {
+		return err
+	}
+	list, err := server.ImagePublications(ctx, image.Digest)
 	if err != nil {
 		return refused(err)
 	}
@@ -25,12 +27,12 @@ func (c imagePublicationsCommand) Run(ctx context.Context, s streams) error {
 		return json.NewEncoder(s.out).Encode(list.Items)
 	}
 	t := newColumns("REPOSITORY", "KIND", "PUSHED", "MANIFEST", "ERROR")
-	for _, p := range list.Items {
-		pushed := ""
-		if !p.PushedAt.IsZero() {
-			pushed = p.PushedAt.Local().Format(time.DateTime)
-		}
-		t.row(p.Repository, p.Kind, pushed, p.Digest, p.Error)
+	for i := range list.Items {
+		t.row(publicationCells(&list.Items[i])...)
 	}
 	return t.write(s.out)
+}
+
+func publicationCells(p *client.Publication) []string {
+	return []string{p.Repository, p.Kind, when(p.PushedAt), p.Digest, p.Error}
 }

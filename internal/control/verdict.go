@@ -103,8 +103,6 @@ func (c *Control) Verdict(ctx context.Context, q VerdictQuery) (*ImageVerdict, e
 // read checks the query.
 func (q *VerdictQuery) read() (name oci.Reference, want *tidewaiter.Platform, err error) {
 	switch {
-	case q.Image == "":
-		return name, nil, tidewaiter.Invalid("image", "the image is missing").WithFix("write it as [host/]repository[:tag][@sha256:…]")
 	case q.Wait < 0 || q.Wait > MaxVerdictWait:
 		return name, nil, tidewaiter.Invalid("wait", "the wait must be between 0 and %s", MaxVerdictWait)
 	case q.MaxAge < 0:
@@ -117,13 +115,8 @@ func (q *VerdictQuery) read() (name oci.Reference, want *tidewaiter.Platform, er
 		}
 		want = &p
 	}
-	if oci.IsDigest(q.Image) {
-		return oci.Reference{Digest: q.Image}, want, nil
-	}
-	if name, err = oci.ParseReference(q.Image); err != nil {
-		return name, nil, tidewaiter.Invalid("image", "%s", err)
-	}
-	return name, want, nil
+	name, err = readName(q.Image)
+	return name, want, err
 }
 
 // nameOf is the full name of a reference, or its digest when it has no name.
