@@ -53,6 +53,7 @@ func New(c Config) http.Handler {
 	s.credentials()
 	s.harborScanner()
 	s.verdict()
+	s.rejudging()
 	s.admission()
 	s.webhooks()
 	s.vulnerabilities()

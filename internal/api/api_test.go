@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -57,7 +58,9 @@ func start(t *testing.T, database string) *server {
 	keys, err := secret.Open(filepath.Join(t.TempDir(), "key"))
 	s.must(err)
 	s.control = control.New(control.Config{Store: s.store, Jobs: s.jobs, Lanes: newLanes(), Keyring: keys, Prober: prober{}, Webhooks: withWebhooks(s, keys), Now: time.Now,
-		NewID: uuid.NewString, Log: log, Advisories: func() control.AdvisoryState {
+		NewID: uuid.NewString, Log: log, RejudgeJob: func(version string, force bool) tidewaiter.Job {
+			return tidewaiter.Job{Kind: "rejudge", UniqueKey: fmt.Sprintf("%s/%t", version, force)}
+		}, Advisories: func() control.AdvisoryState {
 			return control.AdvisoryState{Current: &tidewaiter.Advisories{Version: "v1"}}
 		}})
 	service, err := auth.New(auth.Config{Users: store.UserAccounts{DB: s.store}, Keys: keys,

@@ -80,3 +80,11 @@ func (a *App) advisoryState() control.AdvisoryState {
 	}
 	return out
 }
+
+// rejudgeJob makes the job that brings the fleet to a version of the advisories; forced, it looks up and judges everything.
+func rejudgeJob(version string, force bool) tidewaiter.Job {
+	if force {
+		return scan.NewForcedRejudgeJob(version)
+	}
+	return scan.NewRejudgeJob(version)
+}

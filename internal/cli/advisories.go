@@ -55,6 +55,8 @@ type advisoriesCommand struct {
 	Status advisoriesStatus `cmd:"" help:"Show which advisories, EPSS scores and catalog of exploited vulnerabilities are there."`
 	Update advisoriesUpdate `cmd:"" help:"Fetch the newest of each now."`
 	Import advisoriesImport `cmd:"" help:"Take advisories, EPSS scores or the catalog from a file into use, for machines without a way out."`
+
+	Rejudge advisoriesRejudge `cmd:"" help:"Have a server judge its images by the advisories it has, or by force match everything again."`
 }
 
 type advisoriesStatus struct {

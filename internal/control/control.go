@@ -101,6 +101,7 @@ type Config struct {
 	VerifyPush func(ctx context.Context, token, audience, email string) error // a token of Pub/Sub
 	Queues     QueueChecker
 	Webhooks   WebhookSender
+	RejudgeJob func(version string, force bool) tidewaiter.Job // brings the fleet to a version of the advisories
 	Now        func() time.Time
 	NewID      func() string // UUIDs
 	Log        *slog.Logger
@@ -120,6 +121,7 @@ type Control struct {
 	queues     QueueChecker
 	deliveries deliveryBatch
 	sender     WebhookSender
+	rejudgeJob func(version string, force bool) tidewaiter.Job
 	now        func() time.Time
 	newID      func() string
 	log        *slog.Logger
@@ -131,7 +133,7 @@ type Control struct {
 func New(c Config) *Control {
 	out := &Control{
 		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober, previewer: c.Previewer,
-		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, now: c.Now, newID: c.NewID, log: c.Log,
+		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, rejudgeJob: c.RejudgeJob, now: c.Now, newID: c.NewID, log: c.Log,
 	}
 	out.deliveries.store = out.storeBatch
 	return out

@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"finding changes", testFindingChanges},
 		{"rematch", testRematch},
 		{"stale images", testStaleImages},
+		{"left to judge", testRejudgeLeft},
 		{"advisory changes", testAdvisoryChanges},
 		{"image changes", testImageChanges},
 		{"changes in bulk", testChangesInBulk},
