@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/policy"
@@ -97,10 +96,12 @@ type places struct {
 }
 
 func (n *Notifier) lookUp(ctx context.Context, webhooks []*tidewaiter.Webhook, list []tidewaiter.ImageChange) (*places, error) {
-	p := &places{images: map[int64]*tidewaiter.Image{}, first: map[int64][]tidewaiter.MessageFinding{}, collections: map[string]*tidewaiter.Collection{}}
+	p := &places{images: map[int64]*tidewaiter.Image{}, collections: map[string]*tidewaiter.Collection{}}
 	var ids []int64
 	for i := range list {
-		ids = append(ids, list[i].ImageID)
+		if list[i].Cause != tidewaiter.ChangeFirst || anyWantsNew(webhooks) { // most of what a first scan leaves is for nobody
+			ids = append(ids, list[i].ImageID)
+		}
 	}
 	images, err := n.Store.ImagesByID(ctx, ids)
 	if err != nil {
@@ -119,47 +120,8 @@ func (n *Notifier) lookUp(ctx context.Context, webhooks []*tidewaiter.Webhook, l
 	for _, c := range collections {
 		p.collections[c.Name] = c
 	}
-	wanted := slices.ContainsFunc(webhooks, func(w *tidewaiter.Webhook) bool {
-		return !w.Disabled && w.Filter.NewImages && w.Wants(tidewaiter.TopicFindingNew)
-	})
-	for i := range list {
-		if c := &list[i]; wanted && c.Cause == tidewaiter.ChangeFirst && c.After.Vulnerabilities.Total() > 0 {
-			if p.first[c.ImageID], err = n.found(ctx, c.ImageID); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return p, nil
-}
-
-// found lists an image's findings, each vulnerability of a package once.
-func (n *Notifier) found(ctx context.Context, imageID int64) ([]tidewaiter.MessageFinding, error) {
-	r, err := n.Store.Result(ctx, imageID)
-	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var out []tidewaiter.MessageFinding
-	seen := map[tidewaiter.MessageFinding]bool{}
-	for _, in := range r.Content.Installed {
-		for _, f := range r.Findings[in.Package.ID] {
-			one := tidewaiter.MessageFinding{Vulnerability: f.Vulnerability, Severity: f.Severity, Package: in.Package.Name,
-				Version: in.Package.FullVersion(), FixedIn: f.FixedIn}
-			if !seen[one] {
-				seen[one] = true
-				out = append(out, one)
-			}
-		}
-	}
-	slices.SortFunc(out, func(a, b tidewaiter.MessageFinding) int {
-		if a.Severity != b.Severity {
-			return int(b.Severity) - int(a.Severity)
-		}
-		return strings.Compare(a.Vulnerability+" "+a.Package, b.Vulnerability+" "+b.Package)
-	})
-	return out, nil
+	p.first, err = n.firstFound(ctx, webhooks, list, p)
+	return p, err
 }
 
 // changed has a webhook told of a change of an image.
