@@ -12,6 +12,17 @@ type Status struct {
 	Advisories AdvisoriesState `json:"advisories"`
 	Feeds      []FeedState     `json:"feeds"` // what is known of attacks comes from them
 	Database   DatabaseState   `json:"database"`
+	Retention  Retention       `json:"retention"`
+}
+
+// Retention is how many days what is over is kept.
+type Retention struct {
+	Gone           int `json:"gone"`           // tags that are gone from their registries, with whatever only they led to
+	History        int `json:"history"`        // scans that are over, moves of tags, the audit log
+	Changes        int `json:"changes"`        // what changed for images
+	Events         int `json:"events"`         // events of registries
+	Deliveries     int `json:"deliveries"`     // deliveries of webhooks that arrived
+	DeadDeliveries int `json:"deadDeliveries"` // and those that were given up
 }
 
 // FeedState is the version of a feed in use.

@@ -10,7 +10,7 @@ import (
 func (s *server) changes() {
 	handle(s, operation{noun: "images", id: "list-image-changes", method: "GET", path: "/images/{digest}/changes", may: tidewaiter.MayReadImages,
 		summary: "What changed for an image since it was first judged, the latest first.",
-		about: "The first judgement tells counts only. Changes are kept for 90 days. What an image's judgement " +
+		about: "The first judgement tells counts only. Changes are kept for 90 days, or as long as the server was told. What an image's judgement " +
 			"says is the same before and after when only the version of the advisories changed; that is not told here."}, s.listImageChanges)
 }
 

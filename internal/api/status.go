@@ -26,6 +26,12 @@ func (s *server) getStatus(ctx context.Context, _ *struct{}) (*body[client.Statu
 	if out.Database.Kind, out.Database.Bytes, err = s.Control.Database(ctx); err != nil {
 		return nil, err
 	}
+	kept, err := s.Control.Retention(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Retention = client.Retention{Gone: kept.Gone, History: kept.History, Changes: kept.Changes, Events: kept.Events, Deliveries: kept.Deliveries,
+		DeadDeliveries: kept.Dead}
 	state := s.Control.Advisories()
 	out.Advisories.CheckedAt, out.Advisories.Error = state.CheckedAt, state.Error
 	if a := state.Current; a != nil {

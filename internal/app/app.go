@@ -110,6 +110,9 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	if a.cfg.WorkerOnly {
 		return a, a.openMonitor(metrics)
 	}
+	if err := a.control.SetRetention(ctx, a.cfg.Retention); err != nil {
+		return nil, err
+	}
 	if err := a.openSurfaces(ctx, keyring, metrics); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/connector"
+	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/discover"
 	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
@@ -45,6 +46,8 @@ type Config struct {
 	KEV            string                      // and CISA's catalog of exploited vulnerabilities
 	AdvisoryLogin  Login                       // for the registry the advisories come from; anonymous when empty
 
+	Retention control.Retention // how many days what is over is kept; 0 is the default of each
+
 	PublishEvery time.Duration // between two looks for results to push into registries; 0 is 30 seconds
 
 	Limits   oci.Limits        // of what is sent to one registry's host with one credential
@@ -79,6 +82,9 @@ func (c Config) validate() error {
 		return tidewaiter.Invalid("aws-account-id", "%q is not the id of an AWS account", c.AWSAccount).WithFix("twelve digits")
 	}
 	if err := tidewaiter.ValidateLabels(c.Labels); err != nil {
+		return err
+	}
+	if err := c.Retention.Validate(); err != nil {
 		return err
 	}
 	if err := c.validateWorker(); err != nil {

@@ -36,6 +36,7 @@ type serverFlags struct {
 	RecheckAtMost    int           `help:"Known tags to ask for in one listing; 0 is no limit." default:"0" placeholder:"N"`
 
 	feedFlags
+	retentionFlags
 
 	AdminUser     string       `help:"Name of the first user." default:"admin"`
 	AdminPassword secret.Value `help:"Password of the first user; made up and printed once when empty." env:"TIDEWAITER_ADMIN_PASSWORD" placeholder:"…"`
@@ -48,7 +49,7 @@ func (f serverFlags) config(log *slog.Logger) app.Config {
 		Workers: f.Workers, Labels: f.Label, Advisories: f.Advisories, NoSecrets: f.NoSecrets, AllowLoopback: f.Loopback, PlainHTTPAdvisories: f.PlainHTTP,
 		AWSAccount: f.AWSAccount, Endpoints: f.Endpoints, Limits: f.limits(), AllowPrivateWebhooks: f.Private,
 		Rotation: discover.Rotation{Within: f.RecheckWithin, Mutable: f.RecheckMutable, AtMost: f.RecheckAtMost},
-		EPSS:     feedSource(f.EPSS), KEV: feedSource(f.KEV),
+		EPSS:     feedSource(f.EPSS), KEV: feedSource(f.KEV), Retention: f.retention(),
 		AdminUser: f.AdminUser, AdminPassword: f.AdminPassword, MasterKey: f.MasterKey, Version: version, Log: log,
 	}
 }

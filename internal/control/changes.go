@@ -2,17 +2,13 @@ package control
 
 import (
 	"context"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
-// changesKept is how long what changed for images can be read.
-const changesKept = 90 * 24 * time.Hour
-
 // ImageChanges returns a page of what changed for an image since it was first judged, the latest first, and the cursor of
-// the next page. Changes are kept for 90 days. Errors: ErrNotFound for a digest nobody has seen.
+// the next page. Changes are kept as long as Retention says. Errors: ErrNotFound for a digest nobody has seen.
 func (c *Control) ImageChanges(ctx context.Context, digest string, p Page) ([]tidewaiter.ImageChange, string, error) {
 	img, err := c.ImageByDigest(ctx, digest)
 	if err != nil {
@@ -24,9 +20,13 @@ func (c *Control) ImageChanges(ctx context.Context, digest string, p Page) ([]ti
 // PurgeChanges removes, in small steps, what changed for images too long ago, and what changed for packages and every image
 // has been told of. It returns how many rows it removed.
 func (c *Control) PurgeChanges(ctx context.Context) (removed int, err error) {
+	keep, err := c.Retention(ctx)
+	if err != nil {
+		return 0, err
+	}
 	for _, purge := range []func(context.Context, *store.Tx) (int, error){
 		func(ctx context.Context, tx *store.Tx) (int, error) {
-			return tx.PurgeImageChanges(ctx, c.now().Add(-changesKept), purgeBatch)
+			return tx.PurgeImageChanges(ctx, c.before(keep.Changes), purgeBatch)
 		},
 		func(ctx context.Context, tx *store.Tx) (int, error) { return tx.PurgeFindingChanges(ctx, purgeBatch) },
 	} {

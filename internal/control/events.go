@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/event"
 	"github.com/tidewaiter/tidewaiter/internal/store"
@@ -95,15 +94,16 @@ func (c *Control) readAgain(ctx context.Context, tx *store.Tx, e *Event) error {
 // JobEventRetention removes events that are old enough. It takes no arguments.
 const JobEventRetention tidewaiter.JobKind = "event-retention"
 
-// EventRetention is how long events can be looked at and replayed.
-const EventRetention = 7 * 24 * time.Hour
-
 // WorkEventRetention does the job JobEventRetention.
 func (c *Control) WorkEventRetention(ctx context.Context, _ tidewaiter.JobRun) error {
+	keep, err := c.Retention(ctx)
+	if err != nil {
+		return err
+	}
 	for began := c.now(); c.now().Sub(began) < purgeTime; {
 		n := 0
 		err := c.store.Update(ctx, func(tx *store.Tx) (err error) {
-			n, err = tx.ForgetEvents(ctx, c.now().Add(-EventRetention), purgeBatch)
+			n, err = tx.ForgetEvents(ctx, c.before(keep.Events), purgeBatch)
 			return err
 		})
 		if err != nil || n == 0 {

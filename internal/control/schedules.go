@@ -84,18 +84,6 @@ func (c *Control) dueRegistries(ctx context.Context, r *store.Reader) ([]*tidewa
 	return due, nil
 }
 
-// DefaultRetention is how long what is gone is kept when nobody says.
-const DefaultRetention = 30 * 24 * time.Hour
-
-// SettingRetentionDays is how many days what is gone from the registries is kept; 0 or nothing is DefaultRetention.
-const SettingRetentionDays = "retention.days"
-
-// DefaultHistory is how long scans that are over, moves of tags and the audit log are kept when nobody says.
-const DefaultHistory = 365 * 24 * time.Hour
-
-// SettingHistoryDays is how many days that is; 0 or nothing is DefaultHistory.
-const SettingHistoryDays = "retention.historyDays"
-
 const (
 	purgeBatch = 500             // of each kind of row in one transaction
 	purgeTime  = 4 * time.Minute // of one run; what is left is the next one's
@@ -105,46 +93,23 @@ const (
 // happened so long ago that nobody needs to know.
 func (c *Control) Purge(ctx context.Context) (store.Purged, error) {
 	var sum store.Purged
-	keep, err := c.days(ctx, SettingRetentionDays, DefaultRetention)
-	if err != nil {
-		return sum, err
-	}
-	history, err := c.days(ctx, SettingHistoryDays, DefaultHistory)
+	keep, err := c.Retention(ctx)
 	if err != nil {
 		return sum, err
 	}
 	for began := c.now(); c.now().Sub(began) < purgeTime; {
-		p, err := c.store.PurgeGone(ctx, c.now().Add(-keep), purgeBatch)
+		p, err := c.store.PurgeGone(ctx, c.before(keep.Gone), purgeBatch)
 		sum.Add(p)
 		if err != nil {
 			return sum, err
 		}
-		old, err := c.store.PurgeHistory(ctx, c.now().Add(-history), purgeBatch)
+		old, err := c.store.PurgeHistory(ctx, c.before(keep.History), purgeBatch)
 		sum.Add(old)
 		if err != nil || !p.Any() && !old.Any() {
 			return sum, err
 		}
 	}
 	return sum, nil
-}
-
-// days reads how long something is kept from a setting; byDefault when it says 0 or nothing.
-func (c *Control) days(ctx context.Context, key string, byDefault time.Duration) (time.Duration, error) {
-	value, err := c.store.Setting(ctx, key)
-	if tidewaiter.KindOf(err) == tidewaiter.ErrNotFound {
-		return byDefault, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	days, err := strconv.Atoi(value)
-	if err != nil || days < 0 {
-		return 0, tidewaiter.Errorf(tidewaiter.ErrMalformed, "setting %s holds no number of days", key)
-	}
-	if days == 0 {
-		return byDefault, nil
-	}
-	return time.Duration(days) * 24 * time.Hour, nil
 }
 
 // WorkSchedule does the job JobSchedule.

@@ -2,13 +2,11 @@ package control_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/control"
-	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
@@ -87,41 +85,5 @@ func TestVulnerabilitiesAreCountedWhenItIsTime(t *testing.T) {
 	}
 	if !look().Equal(h.now) {
 		t.Error("a damaged note is in the way")
-	}
-}
-
-// TestPurgeKeepsAsLongAsItIsTold: what happened is kept a year, or as long as the setting says.
-func TestPurgeKeepsAsLongAsItIsTold(t *testing.T) {
-	h := open(t)
-	ctx := t.Context()
-	if err := h.store.Update(ctx, func(tx *store.Tx) (err error) {
-		for _, days := range []int{400, 200, 1} {
-			err = errors.Join(err, tx.Audit(ctx, store.AuditEntry{At: h.now.AddDate(0, 0, -days), Action: "test"}))
-		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	purge := func() int {
-		p, err := h.Purge(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p.Audit
-	}
-	if n := purge(); n != 1 {
-		t.Errorf("%d entries removed that are older than a year", n)
-	}
-	if err := h.PutSetting(ctx, control.SettingHistoryDays, "100"); err != nil {
-		t.Fatal(err)
-	}
-	if n := purge(); n != 1 {
-		t.Errorf("%d entries removed that are older than a hundred days", n)
-	}
-	if err := h.PutSetting(ctx, control.SettingHistoryDays, "many"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.Purge(ctx); tidewaiter.KindOf(err) != tidewaiter.ErrMalformed {
-		t.Errorf("a setting that is no number: %v", err)
 	}
 }

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -78,19 +77,17 @@ func (c *Control) ReplayDead(ctx context.Context, webhookID string) (n int, err 
 // JobDeliveryRetention removes deliveries that ended long ago. It takes no arguments.
 const JobDeliveryRetention tidewaiter.JobKind = "webhook-retention"
 
-// How long deliveries that have ended can be looked at and replayed.
-const (
-	deliveredKept = 7 * 24 * time.Hour
-	deadKept      = 30 * 24 * time.Hour
-)
-
 // WorkDeliveryRetention does the job JobDeliveryRetention.
 func (c *Control) WorkDeliveryRetention(ctx context.Context, _ tidewaiter.JobRun) error {
+	keep, err := c.Retention(ctx)
+	if err != nil {
+		return err
+	}
 	began := c.now()
-	for state, kept := range map[DeliveryState]time.Duration{store.DeliveryDone: deliveredKept, store.DeliveryDead: deadKept} {
+	for state, days := range map[DeliveryState]int{store.DeliveryDone: keep.Deliveries, store.DeliveryDead: keep.Dead} {
 		for more := true; more && c.now().Sub(began) < purgeTime; {
 			err := c.store.Update(ctx, func(tx *store.Tx) error {
-				n, err := tx.ForgetDeliveries(ctx, state, began.Add(-kept), purgeBatch)
+				n, err := tx.ForgetDeliveries(ctx, state, began.AddDate(0, 0, -days), purgeBatch)
 				more = n == purgeBatch
 				return err
 			})

@@ -55,7 +55,7 @@ func TestWebhookIsStoredBeforeTheAnswer(t *testing.T) {
 	if e := events[0]; e.State != store.EventNew || e.Host != "docker.io" || e.Repository != "team/app" || e.Tag != "v1" || e.Sender != "dockerhub" {
 		t.Errorf("%+v", e)
 	}
-	c.clock.forward(control.EventRetention + time.Hour)
+	c.clock.forward(time.Duration(control.DefaultRetention().Events)*24*time.Hour + time.Hour)
 	c.must(c.control.WorkEventRetention(t.Context(), tidewaiter.JobRun{}))
 	if left := c.events(); len(left) != 0 {
 		t.Errorf("%d events are kept for ever", len(left))
