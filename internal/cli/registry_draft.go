@@ -124,7 +124,7 @@ func (f credentialFlags) credential(can connector.Capabilities, hasSecret bool) 
 		return c, nil
 	}
 	if f.Username != "" && !hasSecret {
-		return nil, tidewaiter.Invalid("username", "a user needs a password").WithFix("give --password-stdin and write the password to standard input, or --secret-file")
+		return nil, tidewaiter.Invalid("username", "a user needs a password").WithFix("give the password by --secret-file, or by standard input (see --help)")
 	}
 	return nil, tidewaiter.Invalid("credential", "what is given is no complete credential for a registry of kind %s", can.Kind).WithFix("%s", can.FormsText())
 }

@@ -40,6 +40,7 @@ type registryAddCommand struct {
 	CredentialSetting map[string]string `help:"A part of the new credential that is not secret." placeholder:"KEY=VALUE"`
 	Username          string            `help:"User name of the new credential." short:"u"`
 	SecretFile        string            `help:"File with the secret of the new credential." type:"existingfile" placeholder:"FILE"`
+	SecretStdin       bool              `help:"Read the secret of the new credential from standard input." name:"secret-stdin"`
 	scopeFlags
 	remoteFlags
 }
@@ -49,6 +50,10 @@ func (c registryAddCommand) Run(ctx context.Context, s streams) error {
 	scope, err := c.scope()
 	if err != nil {
 		return err
+	}
+	if c.SecretStdin && c.PasswordStdin {
+		return tidewaiter.Invalid("secret-stdin", "standard input holds one secret, not both that of --secret-stdin and of --password-stdin").
+			WithFix("set TIDEWAITER_PASSWORD, or give the registry's secret by --secret-file")
 	}
 	server, err := c.client(s)
 	if err != nil {
@@ -83,7 +88,7 @@ func (c registryAddCommand) Run(ctx context.Context, s streams) error {
 // newCredential stores the credential the flags describe and returns its id, "" when they describe none.
 func (c registryAddCommand) newCredential(ctx context.Context, s streams, server *client.Client) (string, error) {
 	flags := credentialFlags{Setting: c.Setting, CredentialKind: c.CredentialKind, CredentialSetting: c.CredentialSetting, SecretFile: c.SecretFile,
-		accessFlags: accessFlags{Username: c.Username}}
+		accessFlags: accessFlags{Username: c.Username, PasswordStdin: c.SecretStdin}}
 	plain, err := flags.readSecret(s)
 	if err != nil || !flags.given(!plain.IsZero()) {
 		return "", err

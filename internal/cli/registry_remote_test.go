@@ -47,10 +47,11 @@ func TestRegistryCommands(t *testing.T) {
 	if err := os.WriteFile(file, []byte(login.Password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	stdin := ""
 	run := func(code int, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
-		if got := cli.Main(args, strings.NewReader(""), &out, &errs); got != code {
+		if got := cli.Main(args, strings.NewReader(stdin), &out, &errs); got != code {
 			t.Fatalf("%v: exit code %d, want %d\n%s%s", args, got, code, out.String(), errs.String())
 		}
 		if strings.Contains(out.String()+errs.String(), login.Password) || strings.Contains(errs.String(), password) {
@@ -89,6 +90,16 @@ func TestRegistryCommands(t *testing.T) {
 		t.Errorf("scan: %s", text)
 	}
 	run(0, "registry", "remove", "pier")
+	stdin = login.Password + "\n"
+	plain := []string{"registry", "add", e.URL, "--kind=harbor", "--username=" + login.Username, "--name=quay", "--no-scan"}
+	run(64, append(plain, "--secret-stdin", "--secret-file="+file)...)
+	run(64, append(plain, "--secret-stdin", "--password-stdin")...)
+	run(0, append(plain, "--secret-stdin")...)
+	if stored := run(0, "registry", "preview", "quay"); !strings.Contains(stored, "of 12") {
+		t.Errorf("preview with the secret from standard input: %s", stored)
+	}
+	stdin = ""
+	run(64, append(plain, "--name=empty", "--secret-stdin")...)
 	run(1, "registry", "show", "pier")
 	t.Setenv("TIDEWAITER_PASSWORD", "wrong")
 	run(77, "registry", "list")
