@@ -15,6 +15,7 @@ type webhookCommand struct {
 	Add        webhookAddCommand        `cmd:"" help:"Tell somebody of what happens from now on."`
 	List       webhookListCommand       `cmd:"" help:"List the webhooks."`
 	Show       webhookShowCommand       `cmd:"" help:"Show one webhook."`
+	Edit       webhookEditCommand       `cmd:"" help:"Change a webhook; what is not given stays."`
 	Test       webhookTestCommand       `cmd:"" help:"Send a webhook a test now and show what came of it."`
 	On         webhookOnCommand         `cmd:"" help:"Switch a webhook on."`
 	Off        webhookOffCommand        `cmd:"" help:"Switch a webhook off; what waits goes on waiting."`
@@ -37,7 +38,7 @@ type webhookAddCommand struct {
 	Collections  []string          `help:"Only of images in these collections." placeholder:"NAME"`
 	PerHour      int               `help:"At most so many messages about images in an hour; what is beyond comes in one summary. 0 is no limit." default:"0" placeholder:"N"`
 	Header       map[string]string `help:"Send this header too; may be given more than once." placeholder:"NAME=VALUE"`
-	CACert       string            `help:"Trust the authority in this file too." name:"ca-cert" type:"filecontent" placeholder:"FILE"`
+	CACert       []byte            `help:"Trust the authority in this file too." name:"ca-cert" type:"filecontent" placeholder:"FILE"`
 	Off          bool              `help:"Do not switch it on yet."`
 	remoteFlags
 }
@@ -65,7 +66,7 @@ func (c webhookAddCommand) Run(ctx context.Context, s streams) error {
 	}
 	w, err := server.AddWebhook(ctx, client.WebhookDraft{
 		Name: c.Name, URL: c.URL, Format: c.Format, Topics: c.Topics, PerHour: c.PerHour, Disabled: c.Off, Headers: c.Header,
-		TLS: client.WebhookTLS{CACert: c.CACert}, Filter: client.WebhookFilter{Registries: c.Registries, Repositories: c.Repositories,
+		TLS: client.WebhookTLS{CACert: string(c.CACert)}, Filter: client.WebhookFilter{Registries: c.Registries, Repositories: c.Repositories,
 			Collections: c.Collections, MinSeverity: c.Severity, OnlyFixable: c.Fixable, NewImages: c.NewImages},
 	})
 	if err != nil {

@@ -34,8 +34,12 @@ func TestWebhookCommands(t *testing.T) {
 		}
 	}()
 	var status atomic.Int64
+	var asked atomic.Value
 	status.Store(http.StatusOK)
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(r.URL.Path)
+		w.WriteHeader(int(status.Load()))
+	}))
 	defer receiver.Close()
 	t.Setenv("TIDEWAITER_SERVER", a.URL())
 	t.Setenv("TIDEWAITER_PASSWORD", password)
@@ -68,11 +72,31 @@ func TestWebhookCommands(t *testing.T) {
 	if w.Filter.MinSeverity != "high" || len(w.Topics) != 2 || len(w.Headers) != 1 {
 		t.Errorf("show: %+v", w)
 	}
+	run(64, "", "edit", "siem")
+	run(64, "", "edit", "siem", "--format", "telegram")
+	run(64, "", "edit", "siem", "--url", "-")
+	run(1, "", "edit", "nobody", "--name", "x")
+	run(0, "", "edit", "siem", "--name", "soc", "--topics", "verdict.changed", "--fixable", "--repositories", "shop/*,team/*", "--per-hour", "20")
+	var edited client.Webhook
+	read(&edited, "show", "soc")
+	if edited.ID != w.ID || edited.Name != "soc" || len(edited.Topics) != 1 || !edited.Filter.OnlyFixable || len(edited.Filter.Repositories) != 2 ||
+		edited.PerHour != 20 || edited.Filter.MinSeverity != "high" || edited.Format != "json" || len(edited.Headers) != 1 || !edited.Signed || edited.Address != w.Address {
+		t.Errorf("edited: %+v", edited)
+	}
+	run(0, receiver.URL+"/0therp4th\n", "edit", "soc", "--name", "siem", "--url", "-", "--no-fixable", "--severity", "low", "--clear", "repositories,headers", "--topics", "scan.finished,finding.new")
+	edited = client.Webhook{}
+	read(&edited, "show", "siem")
+	if edited.Filter.OnlyFixable || edited.Filter.MinSeverity != "low" || len(edited.Filter.Repositories) != 0 || len(edited.Headers) != 0 || edited.PerHour != 20 {
+		t.Errorf("edited again: %+v", edited)
+	}
 	run(0, "", "off", "siem")
 	if out := run(0, "", "show", w.ID); !strings.Contains(out, "off") {
 		t.Errorf("show: %s", out)
 	}
 	run(0, "", "test", "siem")
+	if asked.Load() != "/0therp4th" {
+		t.Errorf("the test was sent to %v", asked.Load())
+	}
 	status.Store(http.StatusBadGateway)
 	run(1, "", "test", "siem")
 	var dead []client.WebhookDelivery
