@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/store"
@@ -89,7 +91,7 @@ type AdvisoryState struct {
 	Error     string // of the last attempt to fetch
 }
 
-// Config is what Control works with. Every field is required.
+// Config is what Control works with. Every field is required, but for Metrics.
 type Config struct {
 	Store      *store.DB
 	Jobs       Enqueuer
@@ -102,6 +104,7 @@ type Config struct {
 	Queues     QueueChecker
 	Webhooks   WebhookSender
 	RejudgeJob func(version string, force bool) tidewaiter.Job // brings the fleet to a version of the advisories
+	Metrics    prometheus.Registerer                           // nil counts for nobody
 	Now        func() time.Time
 	NewID      func() string // UUIDs
 	Log        *slog.Logger
@@ -120,6 +123,7 @@ type Control struct {
 	verifyPush func(ctx context.Context, token, audience, email string) error
 	queues     QueueChecker
 	deliveries deliveryBatch
+	events     *eventMetrics
 	sender     WebhookSender
 	rejudgeJob func(version string, force bool) tidewaiter.Job
 	now        func() time.Time
@@ -133,7 +137,7 @@ type Control struct {
 func New(c Config) *Control {
 	out := &Control{
 		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober, previewer: c.Previewer,
-		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, rejudgeJob: c.RejudgeJob, now: c.Now, newID: c.NewID, log: c.Log,
+		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, rejudgeJob: c.RejudgeJob, events: newEventMetrics(c.Metrics), now: c.Now, newID: c.NewID, log: c.Log,
 	}
 	out.deliveries.store = out.storeBatch
 	return out

@@ -30,7 +30,8 @@ type deliveryBatch struct {
 type pending struct {
 	delivery store.Delivery
 	jobs     []tidewaiter.Job
-	lead     chan struct{} // told to store the next batch, its own delivery first
+	again    map[*Event]bool // which of its events were stored before
+	lead     chan struct{}   // told to store the next batch, its own delivery first
 	done     chan error
 }
 
@@ -115,9 +116,11 @@ func (c *Control) storeBatch(ctx context.Context, batch []*pending) error {
 		var jobs []tidewaiter.Job
 		for _, p := range batch {
 			d := store.Delivery{Body: p.delivery.Body}
+			p.again = map[*Event]bool{}
 			for _, e := range p.delivery.Events {
 				id, ok := identity(e)
 				if ok && seen[id] {
+					p.again[e] = true
 					continue
 				}
 				if ok {

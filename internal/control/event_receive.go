@@ -89,9 +89,9 @@ func (c *Control) ReceivePulled(ctx context.Context, registryID string, d Delive
 	return c.receive(ctx, registryID, d, event.Proof{})
 }
 
-func (c *Control) receive(ctx context.Context, registryID string, d Delivery, p event.Proof) (Receipt, error) {
-	r, rejected := event.ReadProven(d, p)
-	open := len(p.Secret) == 0 && p.Token == nil || !p.All
+func (c *Control) receive(ctx context.Context, registryID string, d Delivery, proof event.Proof) (Receipt, error) {
+	r, rejected := event.ReadProven(d, proof)
+	open := len(proof.Secret) == 0 && proof.Token == nil || !proof.All
 	var body []byte
 	switch tidewaiter.KindOf(rejected) {
 	case "":
@@ -102,6 +102,7 @@ func (c *Control) receive(ctx context.Context, registryID string, d Delivery, p 
 			body = d.Body
 		}
 	default:
+		c.events.count(r.Sender, eventFailed, rejected)
 		return Receipt{}, rejected
 	}
 	if rejected != nil {
@@ -113,9 +114,19 @@ func (c *Control) receive(ctx context.Context, registryID string, d Delivery, p 
 	}
 	out := Receipt{Reply: r.Reply, Events: len(r.Events), Reason: r.Reason}
 	if len(r.Events) == 0 && r.Reason == "" {
+		c.events.count(r.Sender, eventEmpty, nil)
 		return out, nil
 	}
-	err := c.deliveries.put(ctx, c.pendingOf(registryID, d, r, body))
+	p := c.pendingOf(registryID, d, r, body)
+	err := c.deliveries.put(ctx, p)
+	switch {
+	case err != nil:
+		c.events.count(r.Sender, eventFailed, err)
+	case rejected != nil:
+		c.events.count(r.Sender, eventRefused, rejected)
+	default:
+		c.events.stored(p)
+	}
 	if err == nil && tidewaiter.KindOf(rejected) == tidewaiter.ErrForbidden {
 		err = rejected
 	}

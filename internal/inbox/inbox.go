@@ -54,11 +54,13 @@ func (s *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	registry := r.PathValue("registry")
 	sender, err := s.control.Invited(r.Context(), registry, r.PathValue("end"))
 	switch {
+	case tidewaiter.KindOf(err) == tidewaiter.ErrNotFound:
+		s.control.RefusedEvent(err)
 	case err != nil:
 	case r.Method == http.MethodOptions:
 		allow(w, r)
 	case r.Method == http.MethodPost || r.Method == http.MethodDelete:
-		err = take(w, r, sender)
+		err = s.take(w, r, sender)
 	default:
 		w.Header().Set("Allow", methods)
 		w.WriteHeader(http.StatusMethodNotAllowed)
@@ -86,16 +88,11 @@ var (
 	errCompressed = tidewaiter.Errorf(tidewaiter.ErrUnsupported, "compressed bodies are not taken").WithFix("send the body as it is")
 )
 
-func take(w http.ResponseWriter, r *http.Request, sender *control.Invitation) error {
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return errCompressed
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, control.MaxDelivery))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return errTooLarge
-	}
+func (s *inbox) take(w http.ResponseWriter, r *http.Request, sender *control.Invitation) error {
+	body, err := read(w, r)
 	if err != nil {
-		return errCut
+		s.control.RefusedEvent(err)
+		return err
 	}
 	if len(body) == 0 {
 		return nil // somebody tries the address
@@ -115,6 +112,21 @@ func take(w http.ResponseWriter, r *http.Request, sender *control.Invitation) er
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(reply) // who asked may have gone
 	return nil
+}
+
+// read reads the body, which is bounded and not compressed.
+func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return nil, errCompressed
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, control.MaxDelivery))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, errTooLarge
+	}
+	if err != nil {
+		return nil, errCut
+	}
+	return body, nil
 }
 
 // fail answers with the status of an error and, but for an address that is none, its text.

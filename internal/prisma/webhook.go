@@ -8,6 +8,8 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
 
+var errNoAddress = tidewaiter.Errorf(tidewaiter.ErrNotFound, "there is no such address")
+
 // invited reports whether a request knows the secret end of the address, and answers 404 with an empty body if not.
 // Prisma: the address is the only thing that keeps strangers out.
 func (s *server) invited(w http.ResponseWriter, r *http.Request) (bool, error) {
@@ -26,10 +28,14 @@ func (s *server) invited(w http.ResponseWriter, r *http.Request) (bool, error) {
 // answer. Prisma: POST and DELETE, whatever the sender.
 func (s *server) receiveEvent(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := s.invited(w, r); !ok {
+		if err == nil {
+			s.control.RefusedEvent(errNoAddress)
+		}
 		return err
 	}
 	body, err := readWhole(w, r, control.MaxDelivery)
 	if err != nil {
+		s.control.RefusedEvent(err)
 		if tidewaiter.KindOf(err) == tidewaiter.ErrTooLarge {
 			s.log.WarnContext(r.Context(), "event refused", "err", err)
 		}
