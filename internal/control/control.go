@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
@@ -124,6 +125,7 @@ type Control struct {
 	queues     QueueChecker
 	deliveries deliveryBatch
 	events     *eventMetrics
+	room       *semaphore.Weighted // of deliveries on their way
 	sender     WebhookSender
 	rejudgeJob func(version string, force bool) tidewaiter.Job
 	now        func() time.Time
@@ -137,7 +139,7 @@ type Control struct {
 func New(c Config) *Control {
 	out := &Control{
 		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober, previewer: c.Previewer,
-		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, rejudgeJob: c.RejudgeJob, events: newEventMetrics(c.Metrics), now: c.Now, newID: c.NewID, log: c.Log,
+		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, rejudgeJob: c.RejudgeJob, events: newEventMetrics(c.Metrics), room: newEventRoom(), now: c.Now, newID: c.NewID, log: c.Log,
 	}
 	out.deliveries.store = out.storeBatch
 	return out

@@ -89,6 +89,11 @@ var (
 )
 
 func (s *inbox) take(w http.ResponseWriter, r *http.Request, sender *control.Invitation) error {
+	release, err := s.control.RoomForEvent(r.Context(), r.ContentLength)
+	if err != nil {
+		return err
+	}
+	defer release()
 	body, err := read(w, r)
 	if err != nil {
 		s.control.RefusedEvent(err)

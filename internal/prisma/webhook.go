@@ -33,6 +33,11 @@ func (s *server) receiveEvent(w http.ResponseWriter, r *http.Request) error {
 		}
 		return err
 	}
+	release, err := s.control.RoomForEvent(r.Context(), r.ContentLength)
+	if err != nil {
+		return err
+	}
+	defer release()
 	body, err := readWhole(w, r, control.MaxDelivery)
 	if err != nil {
 		s.control.RefusedEvent(err)
