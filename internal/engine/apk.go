@@ -20,7 +20,7 @@ func parseAPKInstalled(ctx context.Context, e *Engine, f *file, out *found) erro
 	var version, dir string
 	seen := map[string]bool{}
 	end := func() {
-		if p.Name != "" && p.Version != "" && !seen[p.Name] {
+		if p.Name != "" && p.Version != "" && !seen[p.Name] && !e.tooMany(pkgs) {
 			seen[p.Name] = true
 			pkgs = append(pkgs, p)
 		}
@@ -52,7 +52,7 @@ func parseAPKInstalled(ctx context.Context, e *Engine, f *file, out *found) erro
 		case "F:":
 			dir = value
 		case "R:":
-			out.owned = append(out.owned, e.hash(path.Join("/", dir, value)))
+			listFile(&out.owned, e.hash(path.Join("/", dir, value)))
 		}
 	})
 	if err != nil {

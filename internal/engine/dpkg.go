@@ -26,12 +26,12 @@ const (
 )
 
 // parseDpkgStatus reads dpkg's database, or one package's part of it in a distroless image.
-func parseDpkgStatus(ctx context.Context, _ *Engine, f *file, out *found) error {
+func parseDpkgStatus(ctx context.Context, e *Engine, f *file, out *found) error {
 	stanzas := bufio.NewScanner(f.reader(ctx))
 	stanzas.Buffer(nil, 1<<20)
 	stanzas.Split(splitStanzas)
 	var pkgs []tidewaiter.Package
-	for stanzas.Scan() {
+	for !e.tooMany(pkgs) && stanzas.Scan() {
 		h, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(stanzas.Bytes()))).ReadMIMEHeader()
 		if err != nil && !errors.Is(err, io.EOF) {
 			continue // one broken stanza costs one package, as in dpkg
@@ -114,7 +114,7 @@ func isThirdParty(maintainer string) bool {
 func parseDpkgMD5(ctx context.Context, e *Engine, f *file, out *found) error {
 	return eachLine(ctx, f, func(line string) {
 		if _, name, ok := strings.Cut(line, "  "); ok {
-			out.dpkgFiles = append(out.dpkgFiles, e.hash(path.Clean("/"+name)))
+			listFile(&out.dpkgFiles, e.hash(path.Clean("/"+name)))
 			out.dpkgPackage = strings.TrimSuffix(path.Base(f.path), ".md5sums")
 		}
 	})
@@ -124,7 +124,7 @@ func parseDpkgMD5(ctx context.Context, e *Engine, f *file, out *found) error {
 func parseDpkgList(ctx context.Context, e *Engine, f *file, out *found) error {
 	return eachLine(ctx, f, func(line string) {
 		if strings.HasPrefix(line, "/") && couldBeInventory(line) {
-			out.dpkgFiles = append(out.dpkgFiles, e.hash(path.Clean(line)))
+			listFile(&out.dpkgFiles, e.hash(path.Clean(line)))
 			out.dpkgPackage = strings.TrimSuffix(path.Base(f.path), ".list")
 		}
 	})

@@ -51,6 +51,17 @@ func (f *found) list(path, kind string, pkgs []tidewaiter.Package) {
 	f.inventories = append(f.inventories, tidewaiter.Inventory{Path: path, Type: kind, Packages: pkgs})
 }
 
+// tooMany reports whether a database lists more packages than a layer may have. The rest of it is not kept: a small text can
+// list more than memory holds. One too many is, so that the document says what was left out.
+func (e *Engine) tooMany(pkgs []tidewaiter.Package) bool { return len(pkgs) > e.limits.Packages }
+
+// listFile keeps a file a database lists, as long as there are not too many, likewise.
+func listFile(files *[]uint64, hash uint64) {
+	if len(*files) <= maxOwned {
+		*files = append(*files, hash)
+	}
+}
+
 func (k *kind) accepts(head string) bool { return k.head == nil || k.head(head) }
 
 func (k *kind) limit(l Limits) int64 {

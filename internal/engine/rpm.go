@@ -34,6 +34,9 @@ func listRPM(e *Engine, f *file, out *found, each func(yield func([]byte) error)
 	var pkgs []tidewaiter.Package
 	var broken error
 	err := each(func(header []byte) error {
+		if e.tooMany(pkgs) {
+			return nil
+		}
 		h, err := parseRPMHeader(header)
 		if err != nil {
 			broken = err
@@ -42,7 +45,7 @@ func listRPM(e *Engine, f *file, out *found, each func(yield func([]byte) error)
 		p := h.pkg()
 		if p.Repository == official {
 			for file := range h.files() {
-				out.owned = append(out.owned, e.hash(path.Join("/", file)))
+				listFile(&out.owned, e.hash(path.Join("/", file)))
 			}
 		}
 		pkgs = append(pkgs, p)
@@ -124,14 +127,14 @@ func splitSourceRPM(file string) (name, version, release string, err error) {
 
 // parseRPMManifest reads what distroless images of Azure Linux keep instead of a database: a package a line, ten fields
 // between tabs: name, version-release, install time, build time, vendor, (none), size, arch, epoch, source rpm.
-func parseRPMManifest(ctx context.Context, _ *Engine, f *file, out *found) error {
+func parseRPMManifest(ctx context.Context, e *Engine, f *file, out *found) error {
 	var pkgs []tidewaiter.Package
 	var bad error
 	err := eachLine(ctx, f, func(line string) {
-		fields := strings.Split(line, "\t")
-		if line == "" || bad != nil {
+		if line == "" || bad != nil || e.tooMany(pkgs) {
 			return
 		}
+		fields := strings.Split(line, "\t")
 		if len(fields) != 10 {
 			bad = fmt.Errorf("a line of %d fields", len(fields))
 			return
