@@ -19,6 +19,10 @@ import (
 // TestForcedRejudgeMatchesEverything spoils what is stored of one package behind the server's back. The same advisories do not
 // bring it back; force does, and everything else comes out as it was. No registry is asked.
 func TestForcedRejudgeMatchesEverything(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	onBoth(t, func(t *testing.T, database string) {
 		dir := t.TempDir()
 		registry := sampleRegistry(t)

@@ -11,6 +11,7 @@ import (
 // TestStatusSaysWhatIsKept starts a server with numbers of its own, and again without: the numbers are the server's, not what
 // an earlier start left behind.
 func TestStatusSaysWhatIsKept(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		c := app.Config{Data: t.TempDir(), Database: database, Advisories: []string{"127.0.0.1:1/none:1"}, Retention: control.Retention{Events: 3, Dead: 60}}
 		for _, want := range []client.Retention{

@@ -37,6 +37,10 @@ func catalogOf(cves ...string) string {
 // they say of one vulnerability of one image through all three APIs. When the catalog comes to list it, a policy on that risk
 // factor blocks the image, and nothing is asked of the registry.
 func TestWhatIsAttackedIsTold(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	onBoth(t, func(t *testing.T, database string) {
 		var catalog atomic.Value
 		catalog.Store(catalogOf("CVE-1999-0001"))
