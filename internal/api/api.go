@@ -100,6 +100,8 @@ func handle[I, O any](s *server, op operation, answer func(context.Context, *I) 
 		o.Security = []map[string][]string{{"basic": {}}, {"bearer": {}}}
 		o.Middlewares = huma.Middlewares{s.admit(op.may)}
 	}
+	known := &parameters{}
+	o.Middlewares = append(o.Middlewares, s.refuseUnknown(known))
 	huma.Register(s.api, o, func(ctx context.Context, in *I) (*O, error) {
 		out, err := answer(ctx, in)
 		if err != nil {
@@ -107,6 +109,7 @@ func handle[I, O any](s *server, op operation, answer func(context.Context, *I) 
 		}
 		return out, nil
 	})
+	known.read(s.api.OpenAPI(), &o)
 }
 
 // admit finds out who is asking, and whether that user may.
