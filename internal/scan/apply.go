@@ -67,7 +67,7 @@ type walk struct {
 	changed  int
 
 	packages        map[int64]*tidewaiter.Package // nil for one without findings that is not needed
-	findings        map[int64][]policy.Finding // found on images at the time the package's was
+	findings        map[int64][]policy.Finding    // found on images at the time the package's was
 	vulnerabilities map[string]*tidewaiter.Vulnerability
 	exploited       map[string]bool // vulnerabilities attacks have been seen on
 	factors         map[*tidewaiter.Vulnerability]policy.Factors
