@@ -56,6 +56,8 @@ func New(c Config) http.Handler {
 	s.rejudging()
 	s.admission()
 	s.webhooks()
+	s.scanners()
+	s.opinions()
 	s.vulnerabilities()
 	mux.HandleFunc("/", s.unknown(mux))
 	return mux

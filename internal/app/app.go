@@ -100,6 +100,7 @@ func New(ctx context.Context, cfg Config) (_ *App, err error) {
 	a.control = control.New(control.Config{
 		Store: a.store, Jobs: a.queue, Lanes: lanesOf{a.queue, a.store}, Keyring: keyring, Prober: connections, Advisories: a.advisoryState,
 		Previewer: Previewer{connections, discover.KnownTime(a.store), a.cfg.Rotation}, VerifyPush: keys.VerifyPush, Queues: connections, Webhooks: a.openWebhooks(keyring, metrics),
+		Scanners:   a.openOpinions(connections, keyring),
 		RejudgeJob: rejudgeJob, Metrics: metrics, Now: time.Now, NewID: uuid.NewString, Log: a.cfg.Log,
 	})
 	a.openFeeds(client, metrics)

@@ -50,6 +50,8 @@ type Config struct {
 
 	PublishEvery time.Duration // between two looks for results to push into registries; 0 is 30 seconds
 
+	OpinionEvery time.Duration // between two looks for images to ask other scanners about; 0 is 30 seconds
+
 	Limits   oci.Limits        // of what is sent to one registry's host with one credential
 	Rotation discover.Rotation // of known tags, on registries whose lists do not say where they point
 
@@ -120,6 +122,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PublishEvery <= 0 {
 		c.PublishEvery = 30 * time.Second
+	}
+	if c.OpinionEvery <= 0 {
+		c.OpinionEvery = 30 * time.Second
 	}
 	return c
 }

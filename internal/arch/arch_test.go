@@ -20,7 +20,7 @@ var rings = map[string]int{
 
 	"advisory": 1, "engine": 1, "oci": 1, "policy": 1, "report": 1, "samples": 1, "secret": 1, "store": 1,
 
-	"auth": 2, "connector": 2, "discover": 2, "event": 2, "notify": 2, "publish": 2, "queue": 2, "scan": 2,
+	"auth": 2, "connector": 2, "discover": 2, "event": 2, "notify": 2, "opinion": 2, "publish": 2, "queue": 2, "scan": 2,
 
 	"control": 3, "doctor": 3,
 

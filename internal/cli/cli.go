@@ -41,6 +41,7 @@ type root struct {
 	Vulnerability vulnerabilityCommand `cmd:"" help:"Ask a server which vulnerabilities images have, and which images have one."`
 	Events        eventsCommand        `cmd:"" help:"What registries told of, and where they are to send it."`
 	Webhook       webhookCommand       `cmd:"" help:"Tell others what happens: webhooks, what they were told, what did not arrive."`
+	Scanner       scannerCommand       `cmd:"" help:"Ask other scanners for a second opinion on images."`
 	Workers       workersCommand       `cmd:"" help:"Look at the processes that work on jobs, and at the lanes these wait in."`
 	Advisories    advisoriesCommand    `cmd:"" help:"Show, fetch or import the vulnerability advisories."`
 	Doctor        doctorCommand        `cmd:"" help:"Find out what a registry is, what a credential may do there, and what is missing."`

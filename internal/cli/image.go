@@ -14,6 +14,7 @@ type imageCommand struct {
 	Changes imageChangesCommand `cmd:"" help:"Tell what changed for an image: findings, verdict, and why."`
 
 	Publications imagePublicationsCommand `cmd:"" help:"Tell what was pushed about an image into its registries, and what failed."`
+	Opinions     imageOpinionsCommand     `cmd:"" help:"Tell what other scanners say of an image, and what they find otherwise than we do."`
 }
 
 type imageListCommand struct {

@@ -28,10 +28,12 @@ type Source struct {
 	lister   lister
 	name     func(string) string
 	refusals refusals
+
+	skipVerify bool // the registry's certificate is not verified
 }
 
 func newSource(registry *oci.Registry, conn *connection) *Source {
-	s := &Source{registry: registry, lister: distribution{registry}, name: conn.name}
+	s := &Source{registry: registry, lister: distribution{registry}, name: conn.name, skipVerify: conn.endpoint.TLS.SkipVerify}
 	if conn.list != nil {
 		s.lister = conn.list(registry)
 	}

@@ -104,6 +104,7 @@ type Config struct {
 	VerifyPush func(ctx context.Context, token, audience, email string) error // a token of Pub/Sub
 	Queues     QueueChecker
 	Webhooks   WebhookSender
+	Scanners   ScannerAsker
 	RejudgeJob func(version string, force bool) tidewaiter.Job // brings the fleet to a version of the advisories
 	Metrics    prometheus.Registerer                           // nil counts for nobody
 	Now        func() time.Time
@@ -127,6 +128,7 @@ type Control struct {
 	events     *eventMetrics
 	room       *semaphore.Weighted // of deliveries on their way
 	sender     WebhookSender
+	asker      ScannerAsker
 	rejudgeJob func(version string, force bool) tidewaiter.Job
 	now        func() time.Time
 	newID      func() string
@@ -139,7 +141,7 @@ type Control struct {
 func New(c Config) *Control {
 	out := &Control{
 		Inventory: c.Store, store: c.Store, jobs: c.Jobs, lanes: c.Lanes, keyring: c.Keyring, prober: c.Prober, previewer: c.Previewer,
-		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, rejudgeJob: c.RejudgeJob, events: newEventMetrics(c.Metrics), room: newEventRoom(), now: c.Now, newID: c.NewID, log: c.Log,
+		advisories: c.Advisories, verifyPush: c.VerifyPush, queues: c.Queues, sender: c.Webhooks, asker: c.Scanners, rejudgeJob: c.RejudgeJob, events: newEventMetrics(c.Metrics), room: newEventRoom(), now: c.Now, newID: c.NewID, log: c.Log,
 	}
 	out.deliveries.store = out.storeBatch
 	return out

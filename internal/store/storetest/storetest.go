@@ -46,6 +46,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"layer failure of one", testLayerFailureOfOne},
 		{"leases of the dead", testLeasesOfTheDead},
 		{"publications", testPublications},
+		{"scanners", testScanners},
+		{"opinions", testOpinions},
 		{"fleet advisories", testFleetAdvisories},
 		{"registry state", testRegistryState},
 		{"analyses", testAnalyses},
