@@ -44,29 +44,29 @@ func TestCompare(t *testing.T) {
 		return resultOf([]tidewaiter.Package{p}, map[int64][]tidewaiter.Finding{1: f})
 	}
 	plain := tidewaiter.Package{Name: "left-pad", Version: "1.0.0"}
-	cve := tidewaiter.Finding{Vulnerability: "CVE-2024-1", Severity: high, FixedIn: "1.0.1", Advisories: []string{"GHSA-aaaa-bbbb-cccc"}}
+	cve := tidewaiter.Finding{Vulnerability: "CVE-2024-1001", Severity: high, FixedIn: "1.0.1", Advisories: []string{"GHSA-aaaa-bbbb-cccc"}}
 	ghsa := tidewaiter.Finding{Vulnerability: "GHSA-aaaa-bbbb-cccc", Severity: high, FixedIn: "1.0.1"}
 	named := ours(plain, ghsa)
-	named.Vulnerabilities[ghsa.Vulnerability] = &tidewaiter.Vulnerability{References: []string{"https://x", "https://nvd.nist.gov/vuln/detail/CVE-2024-1"}}
+	named.Vulnerabilities[ghsa.Vulnerability] = &tidewaiter.Vulnerability{References: []string{"https://x", "https://nvd.nist.gov/vuln/detail/CVE-2024-1001"}}
 	for name, c := range map[string]struct {
 		ours   *tidewaiter.Result
 		theirs []tidewaiter.OpinionFinding
 		want   string
 	}{
 		"nothing":           {ours(plain), nil, ""},
-		"the same":          {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "cve-2024-1", Package: "Left_Pad", Version: "v1.0.0", FixedIn: "1.0.1", Severity: high}}, "both CVE-2024-1 left-pad"},
-		"by their alias":    {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "GHSA-zzzz", Alias: "CVE-2024-1", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high}}, "both CVE-2024-1 left-pad"},
-		"by our advisory":   {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "GHSA-aaaa-bbbb-cccc", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high}}, "both CVE-2024-1 left-pad"},
-		"by our references": {named, []tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high}}, "both GHSA-aaaa-bbbb-cccc left-pad"},
-		"other fix":         {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1", Package: "left-pad", Version: "1.0.0", Severity: high}}, "differ CVE-2024-1 left-pad severity false fix true"},
-		"other severity":    {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1", Package: "left-pad", Version: "1.0.0", FixedIn: " v1.0.1", Severity: low}}, "differ CVE-2024-1 left-pad severity true fix false"},
-		"other version":     {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1", Package: "left-pad", Version: "1.0.2"}}, "ours CVE-2024-1 left-pad; theirs CVE-2024-1 left-pad"},
+		"the same":          {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "cve-2024-1001", Package: "Left_Pad", Version: "v1.0.0", FixedIn: "1.0.1", Severity: high}}, "both CVE-2024-1001 left-pad"},
+		"by their alias":    {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "GHSA-zzzz", Alias: "CVE-2024-1001", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high}}, "both CVE-2024-1001 left-pad"},
+		"by our advisory":   {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "GHSA-aaaa-bbbb-cccc", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high}}, "both CVE-2024-1001 left-pad"},
+		"by our references": {named, []tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1001", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high}}, "both GHSA-aaaa-bbbb-cccc left-pad"},
+		"other fix":         {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1001", Package: "left-pad", Version: "1.0.0", Severity: high}}, "differ CVE-2024-1001 left-pad severity false fix true"},
+		"other severity":    {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1001", Package: "left-pad", Version: "1.0.0", FixedIn: " v1.0.1", Severity: low}}, "differ CVE-2024-1001 left-pad severity true fix false"},
+		"other version":     {ours(plain, cve), []tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1001", Package: "left-pad", Version: "1.0.2"}}, "ours CVE-2024-1001 left-pad; theirs CVE-2024-1001 left-pad"},
 		"twice under two names": {ours(plain, cve), []tidewaiter.OpinionFinding{
-			{Vulnerability: "CVE-2024-1", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high},
-			{Vulnerability: "GHSA-aaaa-bbbb-cccc", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high}}, "both CVE-2024-1 left-pad"},
+			{Vulnerability: "CVE-2024-1001", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high},
+			{Vulnerability: "GHSA-aaaa-bbbb-cccc", Package: "left-pad", Version: "1.0.0", FixedIn: "1.0.1", Severity: high}}, "both CVE-2024-1001 left-pad"},
 		"by source package": {resultOf([]tidewaiter.Package{ssl, crypto}, map[int64][]tidewaiter.Finding{1: {cve}, 2: {cve}}),
-			[]tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1", Package: "openssl", Version: "0:3.0.1-1", FixedIn: "1.0.1", Severity: high}},
-			"both CVE-2024-1 libcrypto3; both CVE-2024-1 libssl3"},
+			[]tidewaiter.OpinionFinding{{Vulnerability: "CVE-2024-1001", Package: "openssl", Version: "0:3.0.1-1", FixedIn: "1.0.1", Severity: high}},
+			"both CVE-2024-1001 libcrypto3; both CVE-2024-1001 libssl3"},
 		"no content": {&tidewaiter.Result{}, []tidewaiter.OpinionFinding{{Vulnerability: "CVE-1", Package: "a"}}, "theirs CVE-1 a"},
 	} {
 		if got := Compare(c.ours, c.theirs).String(); got != c.want {

@@ -1,7 +1,6 @@
 package opinion
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,18 +20,18 @@ func TestReport(t *testing.T) {
 	body := `{"generated_at":"2026-11-03T11:00:00+01:00","artifact":{"digest":"` + about + `","tag":null},"scanner":{"name":"A\u0007b","vendor":"V","version":"1"},
 		"severity":"Critical","more":{"deep":[1,{}]},"vulnerabilities":[
 		{"id":"CVE-2024-2","package":"b","version":"1","severity":"Low","preferred_cvss":null,"links":null,"layer":null,"cwe_ids":["x"],"vendor_attributes":{"a":{}}},
-		{"id":"GHSA-1111-2222-3333","package":"a","version":"2","fix_version":"3","severity":"important","links":["javascript:x","https://x.example/1","https://nvd.nist.gov/vuln/detail/CVE-2024-3"],
+		{"id":"GHSA-1111-2222-3333","package":"a","version":"2","fix_version":"3","severity":"important","links":["javascript:x","https://x.example/1","https://nvd.nist.gov/vuln/detail/CVE-2024-3000"],
 			"preferred_cvss":{"score_v3":null,"score_v2":6.44}},
-		{"id":"GHSA-1111-2222-4444","package":"a","severity":"Of its own","links":["https://nvd.nist.gov/vuln/detail/CVE-2024-3","https://nvd.nist.gov/vuln/detail/CVE-2024-4"]},
+		{"id":"GHSA-1111-2222-4444","package":"a","severity":"Of its own","links":["https://nvd.nist.gov/vuln/detail/CVE-2024-3000","https://nvd.nist.gov/vuln/detail/CVE-2024-4000"]},
 		{"id":"CVE-2024-2","package":"b","version":"1","severity":"High"},{"id":"","package":"x"},{"id":"CVE-2024-9","package":" "}]}`
 	head, found, err := parseReport([]byte(body), about, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []tidewaiter.OpinionFinding{
-		{Vulnerability: "GHSA-1111-2222-3333", Alias: "CVE-2024-3", Package: "a", Version: "2", FixedIn: "3", Severity: tidewaiter.SeverityHigh, Score: 6.4, Link: "https://x.example/1"},
+		{Vulnerability: "GHSA-1111-2222-3333", Alias: "CVE-2024-3000", Package: "a", Version: "2", FixedIn: "3", Severity: tidewaiter.SeverityHigh, Score: 6.4, Link: "https://x.example/1"},
 		{Vulnerability: "CVE-2024-2", Package: "b", Version: "1", Severity: tidewaiter.SeverityLow},
-		{Vulnerability: "GHSA-1111-2222-4444", Package: "a", Link: "https://nvd.nist.gov/vuln/detail/CVE-2024-3"},
+		{Vulnerability: "GHSA-1111-2222-4444", Package: "a", Link: "https://nvd.nist.gov/vuln/detail/CVE-2024-3000"},
 	}
 	if !slices.Equal(found, want) {
 		t.Errorf("%+v", found)
@@ -77,7 +76,7 @@ func TestLongReport(t *testing.T) {
 	if err != nil || !head.Cut || len(found) != MaxFindings || head.Findings != MaxFindings {
 		t.Fatalf("%+v %d %v", head, len(found), err)
 	}
-	if head.Counts.Critical != MaxFindings && head.Counts.Critical != (n+2)/3+1 {
+	if head.Counts.Critical != MaxFindings {
 		t.Errorf("%+v", head.Counts)
 	}
 	if found[0].Vulnerability != "CVE-1999-0001" {
@@ -98,7 +97,7 @@ func FuzzReport(f *testing.F) {
 			}
 			return
 		}
-		if head.Findings != len(found) || head.Counts.Total() != len(found) || len(found) > MaxFindings || !json.Valid(body) {
+		if head.Findings != len(found) || head.Counts.Total() != len(found) || len(found) > MaxFindings {
 			t.Errorf("%+v, %d findings", head, len(found))
 		}
 		for _, o := range found {
