@@ -49,7 +49,7 @@ func (s *server) listScanners(ctx context.Context, _ *struct{}) (*body[client.Pa
 	}
 	out := client.Page[client.Scanner]{Items: make([]client.Scanner, len(list))}
 	for i, x := range list {
-		out.Items[i] = scannerOf(x)
+		out.Items[i] = s.scannerOf(x)
 	}
 	return reply(out), nil
 }
@@ -63,7 +63,7 @@ func (s *server) addScanner(ctx context.Context, in *scannerDraft) (*body[client
 	if err != nil {
 		return nil, err
 	}
-	return reply(scannerOf(x)), nil
+	return reply(s.scannerOf(x)), nil
 }
 
 func (s *server) getScanner(ctx context.Context, in *ScannerAsked) (*body[client.Scanner], error) {
@@ -75,7 +75,7 @@ func (s *server) getScanner(ctx context.Context, in *ScannerAsked) (*body[client
 	if err != nil {
 		return nil, err
 	}
-	out := scannerOf(x)
+	out := s.scannerOf(x)
 	out.Opinions = make(map[string]int, len(counts))
 	for state, n := range counts {
 		out.Opinions[string(state)] = n
@@ -95,7 +95,7 @@ func (s *server) changeScanner(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return reply(scannerOf(x)), nil
+	return reply(s.scannerOf(x)), nil
 }
 
 func (s *server) removeScanner(ctx context.Context, in *ScannerAsked) (*struct{}, error) {
@@ -107,7 +107,7 @@ func (s *server) validateScanner(ctx context.Context, in *ScannerAsked) (*body[c
 	if err != nil {
 		return nil, err
 	}
-	return reply(scannerOf(x)), nil
+	return reply(s.scannerOf(x)), nil
 }
 
 func (s *server) askScanner(ctx context.Context, in *struct {
@@ -144,13 +144,17 @@ func scannerDraftOf(d *client.ScannerDraft) (control.ScannerDraft, error) {
 	return out, nil
 }
 
-func scannerOf(x *tidewaiter.Scanner) client.Scanner {
+func (s *server) scannerOf(x *tidewaiter.Scanner) client.Scanner {
 	a := x.About
-	return client.Scanner{
+	out := client.Scanner{
 		ID: x.ID, Name: x.Name, Address: x.Address, Login: string(x.Login), Username: x.Username, Lend: string(x.Lend),
 		TLS: client.ScannerTLS{CACert: x.TLS.CACert, SkipVerify: x.TLS.SkipVerify}, Disabled: x.Disabled, AllRegistries: x.AllRegistries,
-		Registries: x.Registries, MaxAge: x.MaxAge.String(), Parallel: x.Parallel, PausedUntil: x.PausedUntil, CreatedAt: x.CreatedAt,
+		Registries: x.Registries, MaxAge: x.MaxAge.String(), Parallel: x.Parallel, CreatedAt: x.CreatedAt,
 		UpdatedAt: x.UpdatedAt, About: client.ScannerAbout{Name: a.Name, Vendor: a.Vendor, Version: a.Version, Consumes: a.Consumes,
 			Reports: a.Reports, SBOM: a.SBOM, WantsLogin: a.WantsLogin, DatabaseAt: a.DatabaseAt, CheckedAt: a.CheckedAt},
 	}
+	if x.PausedUntil.After(s.Now()) {
+		out.PausedUntil = x.PausedUntil
+	}
+	return out
 }

@@ -3,7 +3,6 @@ package connector
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/oci"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
@@ -15,8 +14,7 @@ type Loan struct {
 	URL           string // of the registry
 	Repository    string // as the registry names it
 	Authorization secret.Value
-	Life          time.Duration // of a token; 0 for a credential
-	Insecure      bool          // its certificate is not verified
+	Insecure      bool // its certificate is not verified
 }
 
 // Lend returns what somebody else can pull from a repository with: see oci.Registry.
@@ -28,6 +26,6 @@ func (s *Source) Lend(ctx context.Context, repository string, what tidewaiter.Sc
 		return Loan{}, err
 	}
 	url := s.registry.URL()
-	return Loan{URL: url, Repository: name, Authorization: secret.New(loan.Header), Life: loan.Life,
+	return Loan{URL: url, Repository: name, Authorization: secret.New(loan.Header),
 		Insecure: s.skipVerify || strings.HasPrefix(url, "http://")}, nil
 }

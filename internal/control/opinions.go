@@ -17,11 +17,8 @@ type OpinionDifference struct {
 	Image   *tidewaiter.Image
 }
 
-// What a difference holds.
-type (
-	OwnFinding  = opinion.Own
-	FindingPair = opinion.Pair
-)
+// OwnFinding is one of our findings in a difference.
+type OwnFinding = opinion.Own
 
 // OpinionsOf returns the opinions on an image by the scanners' names.
 func (c *Control) OpinionsOf(ctx context.Context, imageID int64) ([]tidewaiter.Opinion, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -23,8 +22,6 @@ const (
 type Loan struct {
 	// Header is an Authorization header; "" when the registry is open to the anonymous and nothing is lent.
 	Header string
-	// Life is how long a token lives; 0 for a credential, which lives until it is changed and may do whatever it may do.
-	Life time.Duration
 }
 
 // Format implements fmt.Formatter: no verb shows a secret.
@@ -75,15 +72,15 @@ func (r *Registry) Lend(ctx context.Context, repository string, what Lending) (L
 
 // lendToken fetches a token of which nobody has used a part of its life yet.
 func (a *authorizer) lendToken(ctx context.Context, cred Credential, srv server, scope string) (Loan, error) {
-	token, life, err := a.fetchToken(ctx, cred, srv, scope)
+	token, _, err := a.fetchToken(ctx, cred, srv, scope)
 	if tidewaiter.KindOf(err) == tidewaiter.ErrAuth && a.refused != nil {
 		a.refused()
 		if fresh, e := a.credential(ctx); e == nil && fresh != cred {
-			token, life, err = a.fetchToken(ctx, fresh, srv, scope)
+			token, _, err = a.fetchToken(ctx, fresh, srv, scope)
 		}
 	}
 	if err != nil {
 		return Loan{}, err
 	}
-	return Loan{Header: "Bearer " + token, Life: life}, nil
+	return Loan{Header: "Bearer " + token}, nil
 }

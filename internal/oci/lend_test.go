@@ -34,8 +34,8 @@ func TestLend(t *testing.T) {
 
 	registry := open(tokens, oci.Basic(user, password))
 	loan, err := registry.Lend(t.Context(), "team/app", oci.LendTokenElseCredential)
-	if err != nil || !strings.HasPrefix(loan.Header, "Bearer ") || loan.Life <= 0 {
-		t.Fatalf("%v %s", err, loan.Life)
+	if err != nil || !strings.HasPrefix(loan.Header, "Bearer ") {
+		t.Fatal(err)
 	}
 	if shown := fmt.Sprintf("%v %+v %#v %s", loan, loan, loan, loan); strings.Contains(shown, "Bearer") {
 		t.Errorf("a loan is shown: %s", shown)
@@ -61,7 +61,7 @@ func TestLend(t *testing.T) {
 	if again, err := registry.Lend(t.Context(), "team/app", oci.LendTokenOnly); err != nil || !strings.HasPrefix(again.Header, "Bearer ") {
 		t.Error(err)
 	}
-	if whole, err := registry.Lend(t.Context(), "team/app", oci.LendCredentialOnly); err != nil || whole.Header != direct || whole.Life != 0 {
+	if whole, err := registry.Lend(t.Context(), "team/app", oci.LendCredentialOnly); err != nil || whole.Header != direct {
 		t.Errorf("the credential was asked for: %v", err)
 	}
 

@@ -40,8 +40,7 @@ type Loan struct {
 	URL           string // of the registry
 	Repository    string // as the registry names it
 	Authorization secret.Value
-	Life          time.Duration // of a token; 0 for a credential
-	Insecure      bool          // its certificate is not verified
+	Insecure      bool // its certificate is not verified
 }
 
 // Lend returns what a scanner can pull from a repository of a declared registry with: see oci.Registry.

@@ -139,8 +139,3 @@ func (s *Scanner) validateLogin() error {
 }
 
 func unprintable(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
-
-// Wants reports whether the scanner is asked about images of a registry.
-func (s *Scanner) Wants(registryID string) bool {
-	return s.AllRegistries || slices.Contains(s.Registries, registryID)
-}
