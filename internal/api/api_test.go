@@ -57,7 +57,7 @@ func start(t *testing.T, database string) *server {
 	t.Cleanup(func() { _ = s.store.Close() })
 	keys, err := secret.Open(filepath.Join(t.TempDir(), "key"))
 	s.must(err)
-	s.control = control.New(control.Config{Store: s.store, Jobs: s.jobs, Lanes: newLanes(), Keyring: keys, Prober: prober{}, Webhooks: withWebhooks(s, keys), Now: time.Now,
+	s.control = control.New(control.Config{Store: s.store, Jobs: s.jobs, Lanes: newLanes(), Keyring: keys, Prober: prober{}, Webhooks: withWebhooks(s, keys), Scanners: withScanners(s, keys), Now: time.Now,
 		NewID: uuid.NewString, Log: log, RejudgeJob: func(version string, force bool) tidewaiter.Job {
 			return tidewaiter.Job{Kind: "rejudge", UniqueKey: fmt.Sprintf("%s/%t", version, force)}
 		}, Advisories: func() control.AdvisoryState {
