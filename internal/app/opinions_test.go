@@ -69,7 +69,7 @@ func TestSecondOpinion(t *testing.T) {
 		}
 		s := start(t, app.Config{Database: database, Advisories: advisoriesIn(same), OpinionEvery: time.Second}).withAdvisories(t)
 		twin := start(t, app.Config{Advisories: advisoriesIn(same)}).withAdvisories(t)
-		other := start(t, app.Config{Advisories: advisoriesIn(newer)}).withAdvisories(t)
+		other := spawn(t, childSettings{Data: t.TempDir(), Workers: crashWorkers, Advisories: advisoriesIn(newer)}) // a process has one database open
 		const key = "a key of the other scanner"
 		if err := twin.control.SetHarborKey(t.Context(), secret.New(key)); err != nil {
 			t.Fatal(err)
@@ -117,8 +117,20 @@ func TestSecondOpinion(t *testing.T) {
 				t.Errorf("what a scanner said that is gone: %+v %v", list, err)
 			}
 		}
-		scanner, err = s.api(t).AddScanner(t.Context(), api.ScannerDraft{Name: "other", URL: asHarbor(t, other).base, AllRegistries: true, Parallel: 8})
+		at, err := other.client(t).HarborScanner(t.Context())
 		if err != nil {
+			t.Fatal(err)
+		}
+		draft = api.ScannerDraft{Name: "other", URL: other.url + at.Path, AllRegistries: true, Parallel: 8, Disabled: true}
+		if scanner, err = s.api(t).AddScanner(t.Context(), draft); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the other has advisories", func() bool {
+			now, err := s.api(t).ValidateScanner(t.Context(), scanner.ID)
+			return err == nil && !now.About.DatabaseAt.IsZero()
+		})
+		draft.Disabled = false
+		if _, err = s.api(t).ChangeScanner(t.Context(), scanner.ID, draft); err != nil {
 			t.Fatal(err)
 		}
 		alone, agreed := 0, 0
