@@ -10,6 +10,7 @@ package opinion
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/oci"
@@ -59,10 +60,16 @@ type Config struct {
 }
 
 // Asker does the jobs of this package. It is safe for concurrent use.
-type Asker struct{ Config }
+type Asker struct {
+	Config
+
+	// turn is held by the one step that is being taken in this process. The lane has few workers, which the house's own upkeep needs: a
+	// scanner that is slow to answer must not hold them all.
+	turn sync.Mutex
+}
 
 // New returns an Asker.
-func New(c Config) *Asker { return &Asker{c} }
+func New(c Config) *Asker { return &Asker{Config: c} }
 
 // The bounds of asking.
 const (
@@ -81,6 +88,8 @@ const (
 	maxPause = time.Hour
 	// hold is how long a step may take; after that whoever did it counts as dead.
 	hold = 5 * time.Minute
+	// nextTurn is after how long a job comes back that met another at work.
+	nextTurn = 2 * time.Second
 	// saveTime bounds storing what became of a step.
 	saveTime = 10 * time.Second
 )

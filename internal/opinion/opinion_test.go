@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -427,6 +428,37 @@ func TestRegistryRefuses(t *testing.T) {
 		l.sweep()
 		if err := l.run(t.Context(), l.images[0], 90); tidewaiter.KindOf(err) != tidewaiter.ErrLimit {
 			t.Errorf("a registry that asks for fewer requests is no outcome: %v", err)
+		}
+	})
+}
+
+// TestOneStepAtATime has a scanner hang: other steps come back later instead of holding a worker too.
+func TestOneStepAtATime(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		l.push("v2", digestOf(2))
+		entered, release := make(chan struct{}), make(chan struct{})
+		l.set(&l.metadata, func(w http.ResponseWriter, r *http.Request) {
+			close(entered)
+			<-release
+			answers(http.StatusOK, metadataType, metadata)(w, r)
+		})
+		l.sweep()
+		first := make(chan error, 1)
+		go func() { first <- l.run(t.Context(), l.images[0], 1) }()
+		<-entered
+		err := l.run(t.Context(), l.images[1], 2)
+		if e, ok := errors.AsType[*tidewaiter.Error](err); !ok || e.Kind != tidewaiter.ErrLimit || e.RetryAfter <= 0 {
+			t.Errorf("a second step at once: %v", err)
+		}
+		close(release)
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		l.set(&l.metadata, answers(http.StatusOK, metadataType, metadata))
+		for _, id := range l.images {
+			if o := l.had(id); o.State != tidewaiter.OpinionDone && o.ErrorKind != tidewaiter.ErrMalformed { // the report is about the first image
+				t.Errorf("%+v", o)
+			}
 		}
 	})
 }

@@ -38,6 +38,10 @@ func (a *Asker) Step(ctx context.Context, run tidewaiter.JobRun) error {
 	if err := json.Unmarshal(run.Args, &args); err != nil {
 		return tidewaiter.Errorf(tidewaiter.ErrBug, "the arguments of job %d cannot be read: %w", run.ID, err)
 	}
+	if !a.turn.TryLock() {
+		return &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "another question is being asked", RetryAfter: nextTurn}
+	}
+	defer a.turn.Unlock()
 	s, err := a.take(ctx, args, run.ID)
 	if err != nil || s == nil {
 		return err
