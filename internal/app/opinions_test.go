@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -185,9 +186,7 @@ func TestScannerAwayDelaysNothing(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}
 			defer res.Body.Close()
-			for name, values := range res.Header {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), res.Header)
 			w.WriteHeader(res.StatusCode)
 			_, _ = io.Copy(w, res.Body) // the server under test may have gone
 		}))

@@ -74,7 +74,7 @@ func readScannerSecret(s streams, file string) (string, error) {
 	case "-":
 		return firstLine(s.in)
 	}
-	f, err := os.Open(file) //nolint:gosec // the user's own file
+	f, err := os.Open(file)
 	if err != nil {
 		return "", tidewaiter.Invalid("secret-file", "%s", err)
 	}

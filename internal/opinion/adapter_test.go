@@ -71,7 +71,7 @@ func (a *adapter) current(r *http.Request, which *http.HandlerFunc) http.Handler
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, r.Method+" "+r.URL.EscapedPath())
-	a.keys = append(a.keys, r.Header.Get("X-ScannerAdapter-API-Key"))
+	a.keys = append(a.keys, r.Header.Get("X-Scanneradapter-Api-Key"))
 	if r.Method == http.MethodPost {
 		body, _ := io.ReadAll(r.Body) // what is missing fails the test that looks for it
 		a.bodies = append(a.bodies, string(body))

@@ -287,7 +287,7 @@ func TestHostileAnswers(t *testing.T) {
 		"never ready, no time":      {look, redirects("", ""), tidewaiter.ErrTooLarge, "no report within"},
 		"never ready, nonsense":     {look, redirects(elsewhere.URL, "-99999999999999999999"), tidewaiter.ErrTooLarge, "no report within"},
 		"report leads elsewhere":    {look, redirects(elsewhere.URL+"/login", ""), tidewaiter.ErrUnsupported, "redirects are not followed"},
-		"report moved for good":     {look, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, 301) }, tidewaiter.ErrUnsupported, "redirects are not followed"},
+		"report moved for good":     {look, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusMovedPermanently) }, tidewaiter.ErrUnsupported, "redirects are not followed"},
 		"report of another type":    {look, answers(200, "text/html", report), tidewaiter.ErrMalformed, "text/html"},
 		"report that is none":       {look, answers(200, reportType, `{}`), tidewaiter.ErrMalformed, "lists no vulnerabilities"},
 		"report cut short":          {look, answers(200, reportType, report[:len(report)-2]), tidewaiter.ErrMalformed, "cannot be used"},
