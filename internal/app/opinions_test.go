@@ -228,7 +228,7 @@ func TestScannerAwayDelaysNothing(t *testing.T) {
 // TestKilledServerKeepsTheScan kills a server while a scanner is at work: the scan is not asked for again, and its report is read by the
 // next process.
 func TestKilledServerKeepsTheScan(t *testing.T) {
-	onBothAtOnce(t, func(t *testing.T, database string) {
+	onBoth(t, func(t *testing.T, database string) {
 		registry := sampleRegistry(t)
 		var posts, looks atomic.Int64
 		ready := &atomic.Bool{}
