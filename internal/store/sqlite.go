@@ -15,18 +15,19 @@ import (
 
 // openSQLite opens the file twice: a single connection that writes, so that writers queue up in Go instead of meeting
 // SQLITE_BUSY, and a pool that reads beside it, which the write-ahead log makes possible.
+//
+// Caches are small. All connections share one, under one lock, and every write empties what a reader has of it: giving back tens
+// of megabytes held up all others for a tenth of a second. The system keeps the file in memory anyway.
 func (db *DB) openSQLite(path string) error {
 	if path == "" || strings.Contains(path, ":memory:") {
 		return tidewaiter.Invalid("database", "the database has to be a file").WithFix("write the path of a file")
 	}
-	writer, err := sql.Open("sqlite", sqliteDSN(path, "synchronous(normal)", "cache_size(-65536)"))
+	writer, err := sql.Open("sqlite", sqliteDSN(path, "synchronous(normal)"))
 	if err != nil {
 		return err
 	}
 	writer.SetMaxOpenConns(1)
-	// Every write empties the readers' caches, and giving back many pages takes longer than reading few again: they keep SQLite's
-	// small default.
-	readers, err := sql.Open("sqlite", sqliteDSN(path, "query_only(1)"))
+	readers, err := sql.Open("sqlite", sqliteDSN(path, "query_only(1)", "cache_size(-256)"))
 	if err != nil {
 		return err
 	}
