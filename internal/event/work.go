@@ -147,6 +147,9 @@ func (l *look) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if l.early(at) {
+		return &tidewaiter.Error{Kind: tidewaiter.ErrLimit, Msg: "the registry does not show yet what was pushed", RetryAfter: earlyWait}
+	}
 	switch {
 	case len(at.holders) > 0 && slices.ContainsFunc(l.events, pushed):
 		return l.pushed(ctx, e.Tag, at.holders)
@@ -156,6 +159,25 @@ func (l *look) run(ctx context.Context) error {
 		return l.gone(ctx, []fallen{{e.Tag, at.gone}})
 	}
 	return l.unused(ctx, "%s", at.why)
+}
+
+// Registries tell of a push before the tag is there, or leads to what was pushed: distribution does by some milliseconds. So when
+// they do not show what the last event says, they are asked again, for as long after it came in as that may be why.
+const (
+	earlyTime = 3 * time.Second
+	earlyWait = 250 * time.Millisecond
+)
+
+// early reports whether an event may be ahead of what the registries answered.
+func (l *look) early(at answer) bool {
+	last := l.events[len(l.events)-1] // they are in the order they came in
+	if !pushed(last) || l.Now().Sub(last.ReceivedAt) > earlyTime {
+		return false
+	}
+	if len(at.holders) == 0 {
+		return len(at.gone) > 0
+	}
+	return last.Digest != "" && !slices.ContainsFunc(at.holders, func(h holder) bool { return h.digest == last.Digest })
 }
 
 // pushed sees to it that what a tag points to now is scanned. It looks, starts the scan and settles the events in one

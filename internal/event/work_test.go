@@ -3,6 +3,7 @@ package event_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -86,7 +87,13 @@ func (s *site) update(f func(context.Context, *store.Tx) error) {
 // look stores an event and has it looked at.
 func (s *site) look(e event.PushEvent) (*store.Event, error) {
 	s.Helper()
-	row := &store.Event{ReceivedAt: time.Now(), Sender: string(e.Sender), Name: e.Name(), Host: e.Host, Repository: e.Repository,
+	return s.lookAfter(e, time.Minute)
+}
+
+// lookAfter does so a while after the event came in.
+func (s *site) lookAfter(e event.PushEvent, since time.Duration) (*store.Event, error) {
+	s.Helper()
+	row := &store.Event{ReceivedAt: time.Now().Add(-since), Sender: string(e.Sender), Name: e.Name(), Host: e.Host, Repository: e.Repository,
 		OtherNames: e.OtherNames, Tag: e.Tag, Digest: e.Digest, Action: string(e.Action), State: store.EventNew}
 	s.update(func(ctx context.Context, tx *store.Tx) error { return tx.InsertEvents(ctx, []*store.Event{row}, nil) })
 	args, err := json.Marshal(event.NewJob(e.Name()).Args)
@@ -141,6 +148,33 @@ func TestMatching(t *testing.T) {
 			}
 			if (e.State == store.EventDone) != (c.started != "") {
 				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+// TestRegistryTellsBeforeItShows looks at events of pushes that the registry does not show yet: they wait a moment.
+func TestRegistryTellsBeforeItShows(t *testing.T) {
+	const older = "sha256:cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"
+	for name, before := range map[string]string{"a new tag": "", "a tag that moves": older} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			if before != "" {
+				s.tags["narrow team/app:v1"] = before
+			}
+			e := event.PushEvent{Sender: event.SenderDistribution, Host: "r.example.com", Repository: "team/app", Tag: "v1", Digest: digest, Action: event.Push}
+			first, err := s.lookAfter(e, 0)
+			if wait, ok := errors.AsType[*tidewaiter.Error](err); !ok || wait.Kind != tidewaiter.ErrLimit || wait.RetryAfter == 0 ||
+				first.State != store.EventNew || len(s.started) != 0 {
+				t.Fatalf("%+v, %v, %v", first, err, s.started)
+			}
+			s.tags["narrow team/app:v1"] = digest
+			again, err := s.lookAfter(e, 0)
+			if err != nil || again.State != store.EventDone || len(s.started) != 1 {
+				t.Fatalf("%+v, %v, %v", again, err, s.started)
+			}
+			if got, err := s.db.Event(t.Context(), first.ID); err != nil || got.State != store.EventDone {
+				t.Errorf("%+v, %v", got, err)
 			}
 		})
 	}
