@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -12,36 +11,33 @@ import (
 	"time"
 )
 
-// heading says where and when the figures were taken.
-func heading(ctx context.Context, w io.Writer, args []string) error {
+// heading says where the figures were taken.
+func heading() string {
+	return fmt.Sprintf(`# Benchmarks
+
+Written by %s; do not edit. CONTRIBUTING.md says how to run it. Each table says when it was measured: %s measures
+one anew and leaves the others.
+
+| | |
+|---|---|
+| Go | %s %s/%s |
+| processor | %s, %d cores |
+| memory | %s |
+
+CPU is user and system time of all threads of a process, from getrusage; memory is its high-water mark (VmHWM), mapped files
+included; "written" is what it wrote to files (write_bytes), removed or not. One gigabyte is 10^9 bytes, memory is in MiB.
+`, "`make bench`", "`make bench BENCH_ARGS='-only NAME'`", runtime.Version(), runtime.GOOS, runtime.GOARCH,
+		procLine("/proc/cpuinfo", "model name"), runtime.NumCPU(), procLine("/proc/meminfo", "MemTotal"))
+}
+
+// occasion says when and of what figures are about to be taken.
+func occasion(ctx context.Context, measure string) string {
 	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
 	if err != nil {
 		commit = []byte("unknown")
 	}
-	command := "go run ./bench"
-	if len(args) > 0 {
-		command += " " + strings.Join(args, " ")
-	}
-	_, err = fmt.Fprintf(w, `# Benchmarks
-
-Written by %s; do not edit. CONTRIBUTING.md says how to run it.
-
-| | |
-|---|---|
-| command | %s |
-| date | %s |
-| commit | %s |
-| Go | %s %s/%s |
-| processor | %s, %d cores |
-| memory | %s |
-| load when it began | %s |
-
-CPU is user and system time of all threads of a process, from getrusage; memory is its high-water mark (VmHWM), mapped files
-included; "written" is what it wrote to files (write_bytes), removed or not. One gigabyte is 10^9 bytes, memory is in MiB.
-`, "`make bench`", "`"+command+"`", time.Now().UTC().Format("2006-01-02"), strings.TrimSpace(string(commit)),
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, procLine("/proc/cpuinfo", "model name"), runtime.NumCPU(),
-		procLine("/proc/meminfo", "MemTotal"), load())
-	return err
+	return fmt.Sprintf("`-only %s` on %s, commit %s, load %s when it began.", measure, time.Now().UTC().Format("2006-01-02"),
+		strings.TrimSpace(string(commit)), load())
 }
 
 // procLine returns what stands after the first "name:" in a file of /proc, "unknown" when it is not there.

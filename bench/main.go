@@ -2,6 +2,8 @@
 //
 //	go run ./bench [-write BENCHMARKS.md] [-only first,shared] [-full] [-small] [-check]
 //
+// What is written keeps the tables of measures that were not taken; each table is written as soon as it is there.
+//
 // Every figure is taken in a process of its own. Where Tidewaiter is compared with Trivy, both run in turn on the same
 // images from the same registry, in the same run. The environment variable TIDEWAITER_BENCH_ADVISORIES names a directory
 // with a trivy.db of real size; without it the advisories of the samples are used, and the tables say so.
@@ -68,7 +70,7 @@ func run() error {
 }
 
 func bench(ctx context.Context) (err error) {
-	write := flag.String("write", "", "write the results to `FILE` as Markdown")
+	write := flag.String("write", "", "write the results into `FILE` as Markdown, in place of those it has of the same measures")
 	var names []string
 	for _, m := range measures() {
 		names = append(names, m.name)
@@ -87,30 +89,38 @@ func bench(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, l.close()) }()
 	l.small = *small
 
-	var out bytes.Buffer
-	var tables []table
-	if err := heading(ctx, &out, os.Args[1:]); err != nil {
+	var doc *document
+	if *write == "" {
+		fmt.Print(heading())
+	} else if doc, err = openDocument(*write); err != nil {
 		return err
 	}
+	var tables []table
 	for _, m := range measures() {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), m.name) {
 			continue
 		}
-		began := time.Now()
+		began, when := time.Now(), occasion(ctx, m.name)
 		t, err := m.run(ctx, l)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		t.write(&out)
+		t.notef("%s", when)
 		tables = append(tables, t)
+		if *write != "" {
+			err = doc.put(&t)
+		} else {
+			var out bytes.Buffer
+			t.write(&out)
+			_, err = os.Stdout.Write(out.Bytes())
+		}
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(os.Stderr, "%s: measured in %.0f s\n", m.name, time.Since(began).Seconds())
 	}
-	if *write == "" {
-		_, err = os.Stdout.Write(out.Bytes())
-		if err == nil && *compare {
-			err = check("BENCHMARKS.md", tables)
-		}
-		return err
+	if *compare && *write == "" {
+		return check("BENCHMARKS.md", tables)
 	}
-	return os.WriteFile(*write, out.Bytes(), 0o644) //nolint:gosec // it is there to be read by everybody
+	return nil
 }
