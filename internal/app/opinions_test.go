@@ -58,6 +58,10 @@ func (s *server) opinions(t *testing.T, what string, fits func(tidewaiter.Opinio
 // TestSecondOpinion has one server ask another one about the images of a registry that wants a login: with the same advisories the two agree
 // about everything, with other ones they do not, and the verdicts stay as they were.
 func TestSecondOpinion(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	onBoth(t, func(t *testing.T, database string) {
 		registry := testkit.Registry(t, testkit.Options{Username: "puller", Password: "pa55word", TokenAuth: true})
 		if err := samples.Push(t.Context(), registry.URL, samples.Options{Username: "puller", Password: "pa55word"}); err != nil {
@@ -167,6 +171,10 @@ func TestSecondOpinion(t *testing.T) {
 // TestScannerAwayDelaysNothing declares a scanner that is not there: scans and verdicts are as they would be, and its failure is shown. Once
 // it is there it is asked.
 func TestScannerAwayDelaysNothing(t *testing.T) {
+	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	onBoth(t, func(t *testing.T, database string) {
 		registry := sampleRegistry(t)
 		twin := start(t, app.Config{Advisories: advisoriesIn(registry)}).withAdvisories(t)

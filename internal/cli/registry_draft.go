@@ -124,7 +124,7 @@ func (f credentialFlags) credential(can connector.Capabilities, hasSecret bool) 
 		return c, nil
 	}
 	if f.Username != "" && !hasSecret {
-		return nil, tidewaiter.Invalid("username", "a user needs a password").WithFix("give the password by --secret-file, or by standard input (see --help)")
+		return nil, tidewaiter.Invalid("username", "a user needs a password").WithFix("give the password by --secret-file, or on standard input by --password-stdin (--secret-stdin of registry add)")
 	}
 	return nil, tidewaiter.Invalid("credential", "what is given is no complete credential for a registry of kind %s", can.Kind).WithFix("%s", can.FormsText())
 }
