@@ -41,9 +41,10 @@ func (d *document) put(t *table) error {
 	} else {
 		d.sections = append(d.sections, fresh)
 	}
-	out := heading()
+	var out bytes.Buffer
+	out.WriteString(heading())
 	for _, s := range d.sections {
-		out += s.text
+		out.WriteString(s.text)
 	}
-	return os.WriteFile(d.path, []byte(out), 0o644) //nolint:gosec // it is there to be read by everybody
+	return os.WriteFile(d.path, out.Bytes(), 0o644) //nolint:gosec // it is there to be read by everybody
 }
