@@ -9,12 +9,10 @@ import (
 )
 
 type imageOpinionsCommand struct {
-	Digest string `arg:"" help:"Digest of the image's manifest: sha256:…"`
-
 	Scanner    string `help:"Show what this scanner, by id or name, found." placeholder:"NAME" xor:"scanner"`
 	Difference string `help:"Show what this scanner, by id or name, finds otherwise than we do." placeholder:"NAME" xor:"scanner"`
 	Both       bool   `help:"With --difference: list what both find and agree about too."`
-	remoteFlags
+	namedImage
 }
 
 // Run tells what other scanners say of an image.
@@ -23,13 +21,17 @@ func (c imageOpinionsCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	_, image, err := c.find(ctx, server)
+	if err != nil {
+		return err
+	}
 	switch {
 	case c.Scanner != "":
-		return c.findings(ctx, s, server)
+		return c.findings(ctx, s, server, image.Digest)
 	case c.Difference != "":
-		return c.difference(ctx, s, server)
+		return c.difference(ctx, s, server, image.Digest)
 	}
-	list, err := server.Opinions(ctx, c.Digest)
+	list, err := server.Opinions(ctx, image.Digest)
 	if err != nil {
 		return refused(err)
 	}
@@ -48,8 +50,8 @@ func (c imageOpinionsCommand) Run(ctx context.Context, s streams) error {
 	return t.write(s.out)
 }
 
-func (c imageOpinionsCommand) findings(ctx context.Context, s streams, server *client.Client) error {
-	o, err := server.Opinion(ctx, c.Digest, c.Scanner)
+func (c imageOpinionsCommand) findings(ctx context.Context, s streams, server *client.Client, digest string) error {
+	o, err := server.Opinion(ctx, digest, c.Scanner)
 	if err != nil {
 		return refused(err)
 	}
@@ -63,8 +65,8 @@ func (c imageOpinionsCommand) findings(ctx context.Context, s streams, server *c
 	return t.write(s.out)
 }
 
-func (c imageOpinionsCommand) difference(ctx context.Context, s streams, server *client.Client) error {
-	d, err := server.OpinionDifference(ctx, c.Digest, c.Difference, c.Both)
+func (c imageOpinionsCommand) difference(ctx context.Context, s streams, server *client.Client, digest string) error {
+	d, err := server.OpinionDifference(ctx, digest, c.Difference, c.Both)
 	if err != nil {
 		return refused(err)
 	}

@@ -107,7 +107,7 @@ var errNotStored = tidewaiter.Errorf(tidewaiter.ErrTransient, "the event could n
 // storeBatch stores deliveries and the jobs that look at their events, in one transaction. What a sender or a queue delivers
 // again is not stored again.
 func (c *Control) storeBatch(ctx context.Context, batch []*pending) error {
-	return c.store.Update(ctx, func(tx *store.Tx) error {
+	return c.store.Update(store.Urgent(ctx), func(tx *store.Tx) error { // the sender waits, and what it sent is nowhere yet
 		seen, err := tx.Delivered(ctx, deliveredIn(batch))
 		if err != nil {
 			return err

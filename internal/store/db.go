@@ -41,6 +41,7 @@ type DB struct {
 	readers *sql.DB // SQLite's read pool; the writer's pool on PostgreSQL
 	pool    *pgxpool.Pool
 	endings *endings
+	turn    chan struct{} // SQLite: held by the one update that is not urgent and asks for the writer
 }
 
 // Open connects to the database and brings its tables up to date, one process at a time. A database that does not
@@ -52,7 +53,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	db := &DB{log: cfg.Log, now: cfg.Now}
+	db := &DB{log: cfg.Log, now: cfg.Now, turn: make(chan struct{}, 1)}
 	var err error
 	switch {
 	case strings.HasPrefix(cfg.URL, "postgres://"), strings.HasPrefix(cfg.URL, "postgresql://"):

@@ -69,7 +69,22 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	return err
 }
 
+type urgency struct{}
+
+// Urgent has the updates under a context go before all others that wait. It is for what somebody waits for who cannot wait long,
+// and has an effect on SQLite alone, where all writes share a connection.
+func Urgent(ctx context.Context) context.Context { return context.WithValue(ctx, urgency{}, true) }
+
 func (db *DB) updateSQLite(ctx context.Context, fn func(*Tx) error) error {
+	// The connection is given out in the order it was asked for. Only one update that is not urgent asks at a time.
+	if ctx.Value(urgency{}) == nil {
+		select {
+		case db.turn <- struct{}{}:
+			defer func() { <-db.turn }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	sqlTx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
