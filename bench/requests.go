@@ -45,6 +45,8 @@ func discoveryRequests(ctx context.Context, l *lab) (table, error) {
 	}
 	t.notef("The distribution API lists names alone, so the digest of each tag is asked for: GitLab's own API would take as many " +
 		"requests for that, and 1,000 more for its pages of 100 names.")
+	t.notef("A page of the distribution API holds 1,000 names. One that is full is asked on even where it names no next, as some registries leave " +
+		"that out: 1,000 tags take two requests, 999 one.")
 	t.notef("Nexus decides on the size of its pages, which is 50 here, and has no larger ones.")
 	t.notef("GHCR lists the images of a multi-platform index beside it: an index for two platforms is three of the 100 entries of a page.")
 	return t, nil
