@@ -10,9 +10,7 @@ import (
 
 // TestAdvisoriesRejudge has a server match everything again, and waits for it or not.
 func TestAdvisoriesRejudge(t *testing.T) {
-	url, registry := gateServer(t)
-	t.Setenv("TIDEWAITER_SERVER", url)
-	t.Setenv("TIDEWAITER_PASSWORD", registryPassword)
+	_, registry := gateServer(t)
 	if code, out, said := call("gate", registry+"/shop/frontend:1.4.1", "--wait", "60s"); code != 2 {
 		t.Fatalf("exit code %d: %s%s", code, out, said)
 	}

@@ -2,16 +2,13 @@ package cli_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/tidewaiter/tidewaiter/internal/app"
 	"github.com/tidewaiter/tidewaiter/internal/cli"
 	"github.com/tidewaiter/tidewaiter/internal/samples"
-	"github.com/tidewaiter/tidewaiter/internal/secret"
 	"github.com/tidewaiter/tidewaiter/internal/testkit"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -23,21 +20,8 @@ func gateServer(t *testing.T) (url, registry string) {
 	if err := samples.Push(t.Context(), r.URL, samples.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(t.Context(), app.Config{Listen: "127.0.0.1:0", Data: t.TempDir(), AllowLoopback: true, PlainHTTPAdvisories: true,
-		AdminPassword: secret.New(registryPassword), Advisories: []string{r.Host + "/" + samples.AdvisoriesRepository + ":" + samples.AdvisoriesTag}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	err = a.Control().PutPolicy(t.Context(), &tidewaiter.Policy{Kind: tidewaiter.PolicyVulnerability, Rules: []tidewaiter.Rule{{Name: "strict",
+	a := runServer(t, r.Host+"/"+samples.AdvisoriesRepository+":"+samples.AdvisoriesTag)
+	err := a.Control().PutPolicy(t.Context(), &tidewaiter.Policy{Kind: tidewaiter.PolicyVulnerability, Rules: []tidewaiter.Rule{{Name: "strict",
 		Collections: []string{tidewaiter.CollectionAll}, Alert: tidewaiter.Threshold{Enabled: true},
 		Block: tidewaiter.Threshold{Enabled: true, Severity: tidewaiter.SeverityCritical}}}})
 	if err == nil {
@@ -51,7 +35,6 @@ func gateServer(t *testing.T) (url, registry string) {
 
 func TestGate(t *testing.T) {
 	url, registry := gateServer(t)
-	t.Setenv("TIDEWAITER_PASSWORD", registryPassword)
 	gate := func(image string, flags ...string) (code int, out, errs string) {
 		var stdout, stderr bytes.Buffer
 		args := append([]string{"gate", image, "--server", url}, flags...)

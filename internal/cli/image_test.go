@@ -11,9 +11,7 @@ import (
 
 // TestImageCommands looks at one image under each of its names.
 func TestImageCommands(t *testing.T) {
-	url, registry := gateServer(t)
-	t.Setenv("TIDEWAITER_SERVER", url)
-	t.Setenv("TIDEWAITER_PASSWORD", registryPassword)
+	_, registry := gateServer(t)
 	name := registry + "/shop/frontend:1.4.1"
 	run := func(want int, args ...string) string {
 		t.Helper()

@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -11,9 +10,7 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/client"
 	"github.com/tidewaiter/tidewaiter/emulator"
-	"github.com/tidewaiter/tidewaiter/internal/app"
 	"github.com/tidewaiter/tidewaiter/internal/cli"
-	"github.com/tidewaiter/tidewaiter/internal/secret"
 )
 
 // TestRegistryCommands declares, looks at, scans and removes a registry at a running server.
@@ -23,23 +20,7 @@ func TestRegistryCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	const password = "correct horse battery staple"
-	a, err := app.New(t.Context(), app.Config{Listen: "127.0.0.1:0", Data: t.TempDir(), AllowLoopback: true, AdminPassword: secret.New(password),
-		Advisories: []string{"127.0.0.1:1/none:1"}, PlainHTTPAdvisories: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	defer func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
-	t.Setenv("TIDEWAITER_SERVER", a.URL())
-	t.Setenv("TIDEWAITER_PASSWORD", password)
+	runServer(t)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	t.Chdir(t.TempDir())
 	login := e.Login()
@@ -54,7 +35,7 @@ func TestRegistryCommands(t *testing.T) {
 		if got := cli.Main(args, strings.NewReader(stdin), &out, &errs); got != code {
 			t.Fatalf("%v: exit code %d, want %d\n%s%s", args, got, code, out.String(), errs.String())
 		}
-		if strings.Contains(out.String()+errs.String(), login.Password) || strings.Contains(errs.String(), password) {
+		if strings.Contains(out.String()+errs.String(), login.Password) || strings.Contains(errs.String(), serverPassword) {
 			t.Errorf("%v shows a password: %s%s", args, out.String(), errs.String())
 		}
 		return out.String() + errs.String()

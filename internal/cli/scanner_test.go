@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/client"
-	"github.com/tidewaiter/tidewaiter/internal/app"
 	"github.com/tidewaiter/tidewaiter/internal/cli"
 	"github.com/tidewaiter/tidewaiter/internal/control"
 	"github.com/tidewaiter/tidewaiter/internal/secret"
@@ -18,12 +16,8 @@ import (
 
 // TestScannerCommands goes through a scanner's life on the command line, against a server that is its own scanner.
 func TestScannerCommands(t *testing.T) {
-	const password, key = "correct horse battery staple", "a key of sixteen bytes or more"
-	a, err := app.New(t.Context(), app.Config{Listen: "127.0.0.1:0", Data: t.TempDir(), AllowLoopback: true, AdminPassword: secret.New(password),
-		Advisories: []string{"127.0.0.1:1/none:1"}, PlainHTTPAdvisories: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	const key = "a key of sixteen bytes or more"
+	a := runServer(t)
 	suffix, err := a.Control().Suffix(t.Context(), control.SettingHarborSuffix)
 	if err != nil {
 		t.Fatal(err)
@@ -31,17 +25,6 @@ func TestScannerCommands(t *testing.T) {
 	if err := a.Control().SetHarborKey(t.Context(), secret.New(key)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	t.Setenv("TIDEWAITER_SERVER", a.URL())
-	t.Setenv("TIDEWAITER_PASSWORD", password)
 	run := func(want int, stdin string, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer

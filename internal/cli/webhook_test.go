@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -11,28 +10,12 @@ import (
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/client"
-	"github.com/tidewaiter/tidewaiter/internal/app"
 	"github.com/tidewaiter/tidewaiter/internal/cli"
-	"github.com/tidewaiter/tidewaiter/internal/secret"
 )
 
 // TestWebhookCommands goes through a webhook's life on the command line, against a server of its own.
 func TestWebhookCommands(t *testing.T) {
-	const password = "correct horse battery staple"
-	a, err := app.New(t.Context(), app.Config{Listen: "127.0.0.1:0", Data: t.TempDir(), AllowLoopback: true, AdminPassword: secret.New(password),
-		Advisories: []string{"127.0.0.1:1/none:1"}, PlainHTTPAdvisories: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	runServer(t)
 	var status atomic.Int64
 	var asked atomic.Value
 	status.Store(http.StatusOK)
@@ -41,8 +24,6 @@ func TestWebhookCommands(t *testing.T) {
 		w.WriteHeader(int(status.Load()))
 	}))
 	defer receiver.Close()
-	t.Setenv("TIDEWAITER_SERVER", a.URL())
-	t.Setenv("TIDEWAITER_PASSWORD", password)
 	run := func(want int, stdin string, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
