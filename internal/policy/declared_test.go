@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/tidewaiter/tidewaiter/internal/policy"
@@ -150,17 +151,23 @@ func TestFactorsGivenFromOutsideChangeNothing(t *testing.T) {
 		factor := rapid.SampledFrom([]tidewaiter.RiskFactor{tidewaiter.RiskNetwork, tidewaiter.RiskRemote, tidewaiter.RiskRecent, tidewaiter.RiskHasFix}).Draw(t, "factor")
 		in.Vulnerability = &tidewaiter.Policy{Rules: []tidewaiter.Rule{{Name: "r", Collections: []string{"c"},
 			RiskFactors: []tidewaiter.RiskFactorRule{{Factor: factor, Effect: effect}}}}}
-		known := map[*tidewaiter.Vulnerability]policy.Factors{}
 		for i := range rapid.IntRange(0, 6).Draw(t, "findings") {
 			v := &tidewaiter.Vulnerability{ID: fmt.Sprintf("CVE-%d-1", 2020+i), Severity: tidewaiter.Severity(rapid.IntRange(0, 5).Draw(t, "severity")),
 				Description: rapid.SampledFrom([]string{"", "allows remote attackers to execute arbitrary code", "denial of service"}).Draw(t, "text"),
 				Vector:      rapid.SampledFrom([]string{"", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"}).Draw(t, "vector")}
-			known[v] = policy.VulnerabilityFactors(v, now)
 			in.Findings = append(in.Findings, policy.Finding{Details: v, Finding: tidewaiter.Finding{Vulnerability: v.ID, Severity: v.Severity}})
 		}
 		without := policy.Evaluate(in)
-		in.Factors = known
-		if diff := cmp.Diff(without.Verdict, policy.Evaluate(in).Verdict); diff != "" {
+		for i := range in.Findings {
+			factors := policy.VulnerabilityFactors(in.Findings[i].Details, now) | policy.OwnFactors(&in.Findings[i], now)
+			in.Findings[i].Factors = &factors
+		}
+		in.Room = make([]policy.Judged, rapid.IntRange(0, 8).Draw(t, "room"))
+		for i := range in.Room {
+			in.Room[i] = policy.Judged{Effect: tidewaiter.EffectBlock, Cause: "left over", GraceDays: 3}
+		}
+		with := policy.Evaluate(in)
+		if diff := cmp.Diff(without, with, cmpopts.IgnoreUnexported(policy.Judged{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatal(diff)
 		}
 	})

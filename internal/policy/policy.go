@@ -16,6 +16,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -35,9 +36,9 @@ type Input struct {
 	Config   *tidewaiter.ImageConfig // for the image's own risk factors; may be nil
 	Now      time.Time
 
-	// Factors are risk factors of vulnerabilities worked out before, as VulnerabilityFactors does at Now or not long
-	// before it: who judges many images saves most of the time. May be nil or know some only.
-	Factors map[*tidewaiter.Vulnerability]Factors
+	// Room is memory for Outcome.Findings, which uses it as far as it goes: who judges many images saves most of the time by
+	// handing it on from one to the next. May be nil.
+	Room []Judged
 }
 
 // Finding is a finding with what policy needs to know beside it.
@@ -50,6 +51,7 @@ type Finding struct {
 	Base       bool                      // comes from a layer of a declared base image
 	Exploited  bool                      // attacks have been seen, as CISA's catalog says
 	Tags       []string                  // what people tagged the vulnerability with
+	Factors    *Factors                  // FindingFactors of it, worked out at Input.Now or not long before; may be nil
 }
 
 // Outcome is what policy makes of an image.
@@ -67,9 +69,9 @@ func Evaluate(in Input) Outcome {
 
 	vulnerability := RuleFor(in.Vulnerability, in.Collections, in.Names, in.Labels)
 	image := ImageFactors(in.Config, in.Content)
-	j := newFindingJudge(vulnerability, image, in.Now, in.Factors)
+	j := newFindingJudge(vulnerability, image, in.Now)
 	factors := image
-	o.Findings = make([]Judged, len(in.Findings))
+	o.Findings = slices.Grow(in.Room[:0], len(in.Findings))[:len(in.Findings)]
 	for i := range in.Findings {
 		f := &in.Findings[i]
 		o.Findings[i] = j.judge(f)

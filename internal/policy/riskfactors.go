@@ -63,7 +63,7 @@ func (f Factors) Has(name tidewaiter.RiskFactor) bool { return f&factorOf(name) 
 // FindingFactors returns the risk factors of one finding, without those of the image around it. The names are Prisma's;
 // how they are told from CVSS vectors, dates, references and words is ours.
 func FindingFactors(f *Finding, now time.Time) Factors {
-	return detailFactors(f.Details, now) | ownFactors(f, now)
+	return detailFactors(f.Details, now) | OwnFactors(f, now)
 }
 
 // VulnerabilityFactors returns the risk factors of a vulnerability whatever package it is found in.
@@ -88,8 +88,9 @@ func ImageFactors(config *tidewaiter.ImageConfig, content *tidewaiter.Content) F
 	return out
 }
 
-// ownFactors returns what depends on the finding itself.
-func ownFactors(f *Finding, now time.Time) Factors {
+// OwnFactors returns the risk factors of a finding that depend on itself and not on what its vulnerability is like: with
+// VulnerabilityFactors they are all of FindingFactors.
+func OwnFactors(f *Finding, now time.Time) Factors {
 	var out Factors
 	switch EffectiveSeverity(f) {
 	case tidewaiter.SeverityCritical:

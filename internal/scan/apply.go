@@ -3,12 +3,8 @@ package scan
 import (
 	"context"
 	"errors"
-	"maps"
 	"reflect"
-	"runtime"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tidewaiter/tidewaiter/internal/policy"
 	"github.com/tidewaiter/tidewaiter/internal/store"
@@ -58,45 +54,6 @@ func (p *Pipeline) applyPolicies(ctx context.Context, run tidewaiter.JobRun) err
 	return nil
 }
 
-// walk judges many images by the same rules. Packages, findings and vulnerabilities are shared by images, so they are kept.
-type walk struct {
-	*Pipeline
-	rules    Rules
-	licenses bool // a rule judges licences: all packages are needed, not only those with findings
-	now      time.Time
-	changed  int
-
-	packages        map[int64]*tidewaiter.Package // nil for one without findings that is not needed
-	findings        map[int64][]policy.Finding    // found on images at the time the package's was
-	vulnerabilities map[string]*tidewaiter.Vulnerability
-	exploited       map[string]bool // vulnerabilities attacks have been seen on
-	factors         map[*tidewaiter.Vulnerability]policy.Factors
-
-	generation int64                           // of the findings when the walk began; 0 when nobody asks what changed
-	changes    map[int64][]store.PackageChange // up to that generation
-}
-
-// maxKept bounds how many packages a walk keeps.
-const maxKept = 200_000
-
-func newWalk(p *Pipeline, rules Rules) *walk {
-	w := &walk{Pipeline: p, rules: rules, now: p.Now()}
-	if rules.Vulnerability != nil {
-		for i := range rules.Vulnerability.Rules {
-			w.licenses = w.licenses || len(rules.Vulnerability.Rules[i].Licenses.Severities) > 0
-		}
-	}
-	w.forget()
-	return w
-}
-
-func (w *walk) forget() {
-	w.packages, w.findings = map[int64]*tidewaiter.Package{}, map[int64][]policy.Finding{}
-	w.changes = map[int64][]store.PackageChange{}
-	w.exploited = map[string]bool{}
-	w.vulnerabilities, w.factors = map[string]*tidewaiter.Vulnerability{}, map[*tidewaiter.Vulnerability]policy.Factors{}
-}
-
 // batch judges the next images and returns the last one's id.
 func (w *walk) batch(ctx context.Context, after int64) (last int64, more bool, err error) {
 	images, err := w.Store.JudgedImages(ctx, after, applyBatch)
@@ -127,88 +84,10 @@ func (w *walk) batch(ctx context.Context, after int64) (last int64, more bool, e
 	return images[len(images)-1].ID, len(images) == applyBatch, err
 }
 
-// learn reads what is not known yet of the images' packages.
-func (w *walk) learn(ctx context.Context, images []store.JudgedImage) error {
-	if len(w.packages) > maxKept {
-		w.forget()
-	}
-	var unknown []int64
-	for i := range images {
-		if images[i].Content == nil {
-			continue
-		}
-		for _, in := range images[i].Content.Installed {
-			if _, known := w.packages[in.PackageID]; !known {
-				w.packages[in.PackageID] = nil
-				unknown = append(unknown, in.PackageID)
-			}
-		}
-	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	changes, err := w.Store.FindingChanges(ctx, unknown, 0, w.generation)
-	if err != nil {
-		return err
-	}
-	maps.Copy(w.changes, changes)
-	found, err := w.Store.DatedFindings(ctx, unknown)
-	if err != nil {
-		return err
-	}
-	var needed []int64
-	var names []string
-	for _, id := range unknown {
-		if len(found[id]) > 0 || len(changes[id]) > 0 || w.licenses {
-			needed = append(needed, id)
-		}
-		for i := range found[id] {
-			if _, known := w.vulnerabilities[found[id][i].Vulnerability]; !known {
-				w.vulnerabilities[found[id][i].Vulnerability] = nil
-				names = append(names, found[id][i].Vulnerability)
-			}
-		}
-	}
-	packages, err := w.Store.Packages(ctx, needed)
-	if err != nil {
-		return err
-	}
-	for _, p := range packages {
-		w.packages[p.ID] = p
-	}
-	threats, err := w.Store.Threats(ctx, names)
-	if err != nil {
-		return err
-	}
-	for name, t := range threats {
-		w.exploited[name] = t.Exploited()
-	}
-	details, err := w.Store.Vulnerabilities(ctx, names)
-	for name, v := range details {
-		// What the factors are told from is long and not needed again.
-		short := &tidewaiter.Vulnerability{ID: v.ID, Severity: v.Severity, Score: v.Score, ScoreV2: v.ScoreV2, Published: v.Published}
-		w.vulnerabilities[name], w.factors[short] = short, policy.VulnerabilityFactors(v, w.now)
-	}
-	for id, list := range found {
-		w.findings[id] = w.described(id, list)
-	}
-	return err
-}
-
-// described are the findings of a package with what is known of their vulnerabilities.
-func (w *walk) described(packageID int64, list []store.DatedFinding) []policy.Finding {
-	out := make([]policy.Finding, len(list))
-	for i, f := range list {
-		out[i] = policy.Finding{Finding: f.Finding, Package: w.packages[packageID], Details: w.vulnerabilities[f.Vulnerability],
-			Exploited: w.exploited[f.Vulnerability], FirstFound: f.FoundAt}
-	}
-	return out
-}
-
 // judgeAll judges images side by side and returns those whose verdict differs from the stored one.
 func (w *walk) judgeAll(ctx context.Context, images []store.JudgedImage) ([]store.NewVerdict, error) {
 	all := make([]*tidewaiter.Judgement, len(images))
-	if err := w.sideBySide(ctx, len(images), func(i int) { all[i] = w.judge(&images[i]) }); err != nil {
+	if err := w.sideBySide(ctx, len(images), func(i int, on *desk) { all[i] = w.judge(&images[i], on) }); err != nil {
 		return nil, err
 	}
 	var out []store.NewVerdict
@@ -229,72 +108,16 @@ func (w *walk) verdictChange(image *store.JudgedImage, j *tidewaiter.Judgement) 
 	return c
 }
 
-// sideBySide does n pieces of arithmetic on all cores.
-func (w *walk) sideBySide(ctx context.Context, n int, do func(i int)) error {
-	group, ctx := errgroup.WithContext(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	for first := range workers {
-		group.Go(func() error {
-			for i := first; i < n && ctx.Err() == nil; i += workers {
-				do(i)
-			}
-			return ctx.Err()
-		})
-	}
-	return group.Wait()
-}
-
 // judge returns an image's judgement by the rules in force; nil when that is what is stored.
-func (w *walk) judge(image *store.JudgedImage) *tidewaiter.Judgement {
+func (w *walk) judge(image *store.JudgedImage, on *desk) *tidewaiter.Judgement {
 	if image.Judgement == nil || image.Content == nil {
 		return nil
 	}
-	r := &tidewaiter.Result{Image: image.Image, Content: w.content(image.Content), Checks: image.Content.Checks}
-	findings := w.findingsOf(image)
-	w.rules.Declared.Apply(r, image.Names, findings)
-	in := w.rules.input(r, image.Names, findings, w.now)
-	in.Factors = w.factors
-	out := policy.Evaluate(in)
+	out := w.evaluate(image, on)
 	if reflect.DeepEqual(out.Verdict, image.Judgement.Verdict) && reflect.DeepEqual(out.RiskFactors, image.Judgement.RiskFactors) {
 		return nil
 	}
 	j := *image.Judgement
 	j.Verdict, j.RiskFactors = out.Verdict, out.RiskFactors
 	return &j
-}
-
-// content is what policy reads of a content: packages that have findings or licences to judge, and secrets.
-func (w *walk) content(stored *store.StoredContent) *tidewaiter.Content {
-	c := &tidewaiter.Content{Distribution: stored.Distribution, Secrets: stored.Secrets}
-	c.Installed = make([]tidewaiter.Installed, 0, len(stored.Installed))
-	for _, in := range stored.Installed {
-		if p := w.packages[in.PackageID]; p != nil {
-			c.Installed = append(c.Installed, tidewaiter.Installed{Package: p, Layer: in.Layer, Path: in.Path})
-		}
-	}
-	return c
-}
-
-// findingsOf lists an image's findings, each package's once.
-func (w *walk) findingsOf(image *store.JudgedImage) []policy.Finding {
-	n := 0
-	for _, in := range image.Content.Installed {
-		n += len(w.findings[in.PackageID])
-	}
-	out := make([]policy.Finding, 0, n)
-	seen := make(map[int64]bool, len(image.Content.Installed))
-	for _, in := range image.Content.Installed {
-		list := w.findings[in.PackageID]
-		if len(list) == 0 || seen[in.PackageID] {
-			continue
-		}
-		seen[in.PackageID] = true
-		out = append(out, list...)
-	}
-	for i := range out {
-		if out[i].FirstFound.Before(image.FirstJudged) {
-			out[i].FirstFound = image.FirstJudged
-		}
-	}
-	return out
 }

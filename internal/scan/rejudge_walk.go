@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/tidewaiter/tidewaiter/internal/engine"
-	"github.com/tidewaiter/tidewaiter/internal/policy"
 	"github.com/tidewaiter/tidewaiter/internal/store"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -21,7 +20,7 @@ func (w *walk) rejudgeBatch(ctx context.Context, advisories string, ids []int64)
 		return err
 	}
 	list := make([]store.Rejudged, len(images))
-	err = w.sideBySide(ctx, len(images), func(i int) { list[i] = w.rejudge(ctx, &images[i], advisories) })
+	err = w.sideBySide(ctx, len(images), func(i int, on *desk) { list[i] = w.rejudge(ctx, &images[i], advisories, on) })
 	if err != nil {
 		return err
 	}
@@ -41,20 +40,15 @@ func (w *walk) rejudgeBatch(ctx context.Context, advisories string, ids []int64)
 }
 
 // rejudge returns an image's judgement by other advisories, and what that changed.
-func (w *walk) rejudge(ctx context.Context, image *store.JudgedImage, advisories string) store.Rejudged {
+func (w *walk) rejudge(ctx context.Context, image *store.JudgedImage, advisories string, on *desk) store.Rejudged {
 	out := store.Rejudged{ImageID: image.ID, JudgedAt: image.Judgement.JudgedAt}
 	if image.Content == nil {
 		return out
 	}
-	r := &tidewaiter.Result{Image: image.Image, Content: w.content(image.Content), Checks: image.Content.Checks}
-	findings := w.findingsOf(image)
-	w.rules.Declared.Apply(r, image.Names, findings)
+	outcome := w.evaluate(image, on)
 	j := *image.Judgement
-	countFindings(&j, findings)
-	in := w.rules.input(r, image.Names, findings, w.now)
-	in.Factors = w.factors
-	verdict := policy.Evaluate(in)
-	j.Verdict, j.RiskFactors = verdict.Verdict, verdict.RiskFactors
+	countFindings(&j, on.findings)
+	j.Verdict, j.RiskFactors = outcome.Verdict, outcome.RiskFactors
 	j.EndOfLife = engine.EndOfLife(ctx, image.Judgement.Distribution)
 	same := reflect.DeepEqual(&j, image.Judgement)
 	j.Advisories, j.JudgedAt = advisories, w.now
@@ -71,24 +65,23 @@ func (w *walk) rejudge(ctx context.Context, image *store.JudgedImage, advisories
 
 // changesFor lists which of an image's findings changed since it was last judged.
 func (w *walk) changesFor(image *store.JudgedImage) []tidewaiter.FindingChange {
-	if image.FindingsSeen == 0 || image.Judgement.Advisories == "" || len(w.changes) == 0 {
+	if image.FindingsSeen == 0 || image.Judgement.Advisories == "" || w.generation <= image.FindingsSeen {
 		return nil
 	}
 	var out []tidewaiter.FindingChange
 	var seen map[int64]bool
 	for _, in := range image.Content.Installed {
-		changes := w.changes[in.PackageID]
-		first := slices.IndexFunc(changes, func(c store.PackageChange) bool { return c.Generation > image.FindingsSeen })
 		p := w.packages[in.PackageID]
-		if first < 0 || p == nil || seen[in.PackageID] {
+		first := slices.IndexFunc(p.changes, func(c store.PackageChange) bool { return c.Generation > image.FindingsSeen })
+		if first < 0 || p.Package == nil || seen[in.PackageID] {
 			continue
 		}
 		if seen == nil {
 			seen = map[int64]bool{}
 		}
 		seen[in.PackageID] = true
-		for _, f := range store.Collapse(changes[first:]) {
-			out = append(out, store.FindingChangeOf(p, f))
+		for _, f := range store.Collapse(p.changes[first:]) {
+			out = append(out, store.FindingChangeOf(p.Package, f))
 		}
 	}
 	return out

@@ -91,9 +91,11 @@ func (d *contentDecoder) content() *StoredContent {
 	}
 	d.b = d.b[1:]
 	paths := make([]string, d.count(1))
+	all := string(d.b) // in one piece: an image has hundreds of paths
 	for i := range paths {
 		n := d.count(1)
-		paths[i], d.b = string(d.b[:n]), d.b[n:]
+		at := len(all) - len(d.b)
+		paths[i], d.b = all[at:at+n], d.b[n:]
 	}
 	// Every entry takes at least three bytes, which bounds what a damaged count can make us allocate.
 	c := &StoredContent{}

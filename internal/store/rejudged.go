@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -16,10 +17,11 @@ type Rejudged struct {
 	Change    *tidewaiter.ImageChange
 }
 
+// rejudgedRow is what is written of an image. The names are those of the columns.
 type rejudgedRow struct {
 	ID             int64  `json:"id"`
 	Before         int64  `json:"before"`
-	EndOfLife      int64  `json:"end_of_life"`
+	EndOfLife      bool   `json:"end_of_life"`
 	VulnCritical   int64  `json:"vuln_critical"`
 	VulnHigh       int64  `json:"vuln_high"`
 	VulnMedium     int64  `json:"vuln_medium"`
@@ -54,23 +56,20 @@ func (tx *Tx) SaveRejudged(ctx context.Context, advisories string, findings int6
 			return err
 		}
 		out := rejudgedRow{
-			ID: r.ImageID, Before: micros(r.JudgedAt), VulnCritical: row.VulnCritical, VulnHigh: row.VulnHigh, VulnMedium: row.VulnMedium,
+			ID: r.ImageID, Before: micros(r.JudgedAt), EndOfLife: row.EndOfLife, VulnCritical: row.VulnCritical, VulnHigh: row.VulnHigh, VulnMedium: row.VulnMedium,
 			VulnLow: row.VulnLow, VulnNegligible: row.VulnNegligible, VulnUnknown: row.VulnUnknown, Fixable: row.Fixable, VulnRisk: row.VulnRisk,
 			Worst: row.Worst, Verdict: row.Verdict, Alerts: row.Alerts, Blocks: row.Blocks, Judgement: row.Judgement,
-		}
-		if row.EndOfLife {
-			out.EndOfLife = 1
 		}
 		changed = append(changed, out)
 	}
 	err := tx.MarkJudged(ctx, advisories, findings, same, now)
 	var stored []int64
 	if err == nil {
-		err = inChunks(changed, func(part []rejudgedRow) error {
-			ids, err := tx.saveRejudged(ctx, advisories, findings, part, micros(now))
-			stored = append(stored, ids...)
-			return err
-		})
+		save := tx.rejudgedOneByOne
+		if tx.dialect == Postgres {
+			save = tx.rejudgedTogether
+		}
+		stored, err = save(ctx, advisories, findings, changed, micros(now))
 	}
 	if err == nil {
 		err = tx.insertChanges(ctx, changesOf(stored, changes))
@@ -88,24 +87,52 @@ func changesOf(stored []int64, changes map[int64]*tidewaiter.ImageChange) (out [
 	return out
 }
 
-func (tx *Tx) saveRejudged(ctx context.Context, advisories string, findings int64, part []rejudgedRow, now int64) (stored []int64, err error) {
-	doc, err := json.Marshal(part)
+// rejudgedOneByOne runs a prepared statement for each image: on SQLite, where a statement is a call, that takes a third of the time
+// of one that reads all of them from a document.
+func (tx *Tx) rejudgedOneByOne(ctx context.Context, advisories string, findings int64, list []rejudgedRow, now int64) (stored []int64, err error) {
+	update, err := tx.sqlTx.PrepareContext(ctx, `update images set advisories = ?, judged_at = ?, updated_at = ?, findings_seen = ?,
+		end_of_life = ?, vuln_critical = ?, vuln_high = ?, vuln_medium = ?, vuln_low = ?, vuln_negligible = ?, vuln_unknown = ?,
+		fixable = ?, vuln_risk = ?, worst = ?, verdict = ?, alerts = ?, blocks = ?, judgement = ?
+		where id = ? and judged_at = ? and findings_seen <= ?`)
 	if err != nil {
 		return nil, err
 	}
-	set, from := "", "json_each(?) as j"
-	value := func(column string) string { return "j.value ->> '$." + column + "'" }
-	if tx.dialect == Postgres {
-		from = `jsonb_to_recordset(?::jsonb) as j (id bigint, before bigint, end_of_life bigint, vuln_critical bigint, vuln_high bigint,
-			vuln_medium bigint, vuln_low bigint, vuln_negligible bigint, vuln_unknown bigint, fixable bigint, vuln_risk bigint,
-			worst bigint, verdict text, alerts bigint, blocks bigint, judgement text)`
-		value = func(column string) string { return "j." + column }
+	defer func() { err = errors.Join(err, update.Close()) }()
+	for i := range list {
+		r := &list[i]
+		res, err := update.ExecContext(ctx, text(advisories), now, now, findings,
+			r.EndOfLife, r.VulnCritical, r.VulnHigh, r.VulnMedium, r.VulnLow, r.VulnNegligible, r.VulnUnknown,
+			r.Fixable, r.VulnRisk, r.Worst, r.Verdict, r.Alerts, r.Blocks, text(r.Judgement), r.ID, r.Before, findings)
+		if err != nil {
+			return nil, err
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return nil, err
+		} else if n > 0 {
+			stored = append(stored, r.ID)
+		}
 	}
-	for _, column := range []string{"vuln_critical", "vuln_high", "vuln_medium", "vuln_low", "vuln_negligible", "vuln_unknown",
-		"fixable", "vuln_risk", "worst", "verdict", "alerts", "blocks", "judgement"} {
-		set += ", " + column + " = " + value(column)
-	}
-	return rows[int64](ctx, tx.Reader, "update images set advisories = ?, judged_at = ?, updated_at = ?, findings_seen = ?, end_of_life = ("+
-		value("end_of_life")+" = 1)"+set+" from "+from+" where images.id = "+value("id")+" and images.judged_at = "+value("before")+
-		" and images.findings_seen <= ? returning images.id", advisories, now, now, findings, string(doc), findings)
+	return stored, nil
+}
+
+// rejudgedTogether writes all images of a chunk in one statement: a round trip costs more than reading the document.
+func (tx *Tx) rejudgedTogether(ctx context.Context, advisories string, findings int64, list []rejudgedRow, now int64) (stored []int64, err error) {
+	err = inChunks(list, func(part []rejudgedRow) error {
+		doc, err := json.Marshal(part)
+		if err != nil {
+			return err
+		}
+		ids, err := rows[int64](ctx, tx.Reader, `update images set advisories = ?, judged_at = ?, updated_at = ?, findings_seen = ?,
+			end_of_life = j.end_of_life, vuln_critical = j.vuln_critical, vuln_high = j.vuln_high, vuln_medium = j.vuln_medium,
+			vuln_low = j.vuln_low, vuln_negligible = j.vuln_negligible, vuln_unknown = j.vuln_unknown, fixable = j.fixable,
+			vuln_risk = j.vuln_risk, worst = j.worst, verdict = j.verdict, alerts = j.alerts, blocks = j.blocks, judgement = j.judgement
+			from jsonb_to_recordset(?::jsonb) as j (id bigint, before bigint, end_of_life boolean, vuln_critical bigint,
+			vuln_high bigint, vuln_medium bigint, vuln_low bigint, vuln_negligible bigint, vuln_unknown bigint, fixable bigint,
+			vuln_risk bigint, worst bigint, verdict text, alerts bigint, blocks bigint, judgement text)
+			where images.id = j.id and images.judged_at = j.before and images.findings_seen <= ? returning images.id`,
+			advisories, now, now, findings, string(doc), findings)
+		stored = append(stored, ids...)
+		return err
+	})
+	return stored, err
 }
