@@ -204,19 +204,21 @@ func (p *Pipeline) match(ctx context.Context, content *tidewaiter.Content) (*mat
 	if m.generation, err = p.Store.FindingsGeneration(ctx); err != nil {
 		return nil, err
 	}
-	if m.findings, err = p.Store.Findings(ctx, ids); err != nil {
+	dated, err := p.Store.DatedFindings(ctx, ids)
+	if err != nil {
 		return nil, err
 	}
+	m.findings = make(map[int64][]tidewaiter.Finding, len(dated))
+	m.firstFound = make(map[tidewaiter.FindingKey]time.Time)
 	var names []string
-	for _, fs := range m.findings {
-		for _, f := range fs {
+	for id, list := range dated {
+		for _, f := range list {
+			m.findings[id] = append(m.findings[id], f.Finding)
+			m.firstFound[tidewaiter.FindingKey{PackageID: id, Vulnerability: f.Vulnerability}] = f.FoundAt
 			names = append(names, f.Vulnerability)
 		}
 	}
-	if m.vulnerabilities, err = p.Store.Vulnerabilities(ctx, names); err != nil {
-		return nil, err
-	}
-	m.firstFound, err = p.Store.FindingTimes(ctx, ids)
+	m.vulnerabilities, err = p.Store.Vulnerabilities(ctx, names)
 	return m, err
 }
 

@@ -252,15 +252,6 @@ func (r *Reader) Findings(ctx context.Context, packageIDs []int64) (map[int64][]
 	return out, err
 }
 
-// FindingTimes returns when each finding of packages was first found.
-func (r *Reader) FindingTimes(ctx context.Context, packageIDs []int64) (map[tidewaiter.FindingKey]time.Time, error) {
-	out := make(map[tidewaiter.FindingKey]time.Time)
-	err := r.eachFinding(ctx, packageIDs, func(row *findingRow) {
-		out[tidewaiter.FindingKey{PackageID: row.PackageID, Vulnerability: row.Vulnerability}] = timeOf(row.FoundAt)
-	})
-	return out, err
-}
-
 func (r *Reader) eachFinding(ctx context.Context, packageIDs []int64, fn func(*findingRow)) error {
 	return fail(inChunks(distinct(packageIDs), func(part []int64) error {
 		found, err := rows[findingRow](ctx, r, `select f.*, v.name as vulnerability from findings f

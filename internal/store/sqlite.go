@@ -17,12 +17,13 @@ import (
 // SQLITE_BUSY, and a pool that reads beside it, which the write-ahead log makes possible.
 //
 // Caches are small. All connections share one, under one lock, and every write empties what a reader has of it: giving back tens
-// of megabytes held up all others for a tenth of a second. The system keeps the file in memory anyway.
+// of megabytes held up all others for a tenth of a second, and of some megabytes still costs a call of the system for each few
+// pages. The system keeps the file in memory anyway.
 func (db *DB) openSQLite(path string) error {
 	if path == "" || strings.Contains(path, ":memory:") {
 		return tidewaiter.Invalid("database", "the database has to be a file").WithFix("write the path of a file")
 	}
-	writer, err := sql.Open("sqlite", sqliteDSN(path, "synchronous(normal)"))
+	writer, err := sql.Open("sqlite", sqliteDSN(path, "synchronous(normal)", "cache_size(-512)"))
 	if err != nil {
 		return err
 	}

@@ -116,10 +116,10 @@ func testFindings(t *testing.T, db *store.DB) {
 	same(t, "findings", must(db.Findings(t.Context(), []int64{a.ID, b.ID}))(t), map[int64][]tidewaiter.Finding{
 		a.ID: {at(high, a.ID), at(worse, a.ID), at(finding("CVE-3", 0), a.ID)},
 	})
-	same(t, "times", must(db.FindingTimes(t.Context(), []int64{a.ID}))(t), map[tidewaiter.FindingKey]time.Time{
-		{PackageID: a.ID, Vulnerability: "CVE-1"}: start, {PackageID: a.ID, Vulnerability: "CVE-2"}: start,
-		{PackageID: a.ID, Vulnerability: "CVE-3"}: start.Add(time.Hour),
-	})
+	same(t, "dated findings", must(db.DatedFindings(t.Context(), []int64{a.ID}))(t), map[int64][]store.DatedFinding{a.ID: {
+		{Finding: at(high, a.ID), FoundAt: start}, {Finding: at(worse, a.ID), FoundAt: start},
+		{Finding: at(finding("CVE-3", 0), a.ID), FoundAt: start.Add(time.Hour)},
+	}})
 	same(t, "what is known of CVE-2", must(db.Vulnerabilities(t.Context(), []string{"CVE-2"}))(t)["CVE-2"], known["CVE-2"])
 	// A finding without its vulnerability does not forget what is known.
 	save("v3", 2*time.Hour, nil, map[int64][]tidewaiter.Finding{a.ID: {high, worse}})
