@@ -49,6 +49,12 @@ func testPlans(t *testing.T, open func(*testing.T) *store.DB) {
 		}
 		inOrder(t, db, (*queries)[0])
 	}
+	// A part that most names have is found along the order, too: the planner has to know that it is in most.
+	images.Search, *queries = "team/app-", nil
+	if list, _, err := db.Images(t.Context(), images); err != nil || len(list) != 50 {
+		t.Fatalf("%d images, %v", len(list), err)
+	}
+	inOrder(t, db, (*queries)[0])
 	for name, f := range map[string]store.ResultFilter{
 		"search": {Search: "p-19"}, "registry": {RegistryIDs: []string{"reg"}}, "severity": {MinSeverity: tidewaiter.SeverityHigh},
 	} {
