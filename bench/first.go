@@ -80,7 +80,7 @@ func (l *lab) duel(ctx context.Context, rounds int, secrets bool, images ...stri
 		if ours, err = l.ours(ctx, args...); err != nil {
 			return ours, theirs, err
 		}
-		if theirs, err = l.theirs(ctx, args...); err != nil {
+		if theirs, err = l.theirs(ctx, l.advisories, args...); err != nil {
 			return ours, theirs, err
 		}
 		a, b = append(a, ours), append(b, theirs)

@@ -108,13 +108,13 @@ func (l *lab) ours(ctx context.Context, args ...string) (s scanned, err error) {
 	return s, l.run(ctx, &s, l.self, append([]string{childFlag, "scan", "-advisories", l.advisories}, args...)...)
 }
 
-func (l *lab) theirs(ctx context.Context, args ...string) (s scanned, err error) {
+func (l *lab) theirs(ctx context.Context, advisories string, args ...string) (s scanned, err error) {
 	if l.trivyscan == "" {
 		if l.trivyscan, err = buildTrivyscan(ctx, l.bin); err != nil {
 			return s, err
 		}
 	}
-	return s, l.run(ctx, &s, l.trivyscan, append([]string{"-advisories", l.advisories}, args...)...)
+	return s, l.run(ctx, &s, l.trivyscan, append([]string{"-advisories", advisories}, args...)...)
 }
 
 // run runs a process to its end and reads the JSON it prints.

@@ -26,6 +26,8 @@ func rematch(ctx context.Context, l *lab) (table, error) {
 			return t, err
 		}
 	}
+	t.notef("Image by image and Trivy's are the same %d images, by the same advisories. Trivy holds what it has analysed in memory; its rate is by "+
+		"processor time, as it uses all cores.", aloneImages)
 	t.notef("From the store means as the server's job does it: each distinct package looked up once, then the images in bulk; content, policy and verdict included, " +
 		"differences written.")
 	return t, nil
@@ -49,9 +51,18 @@ func (l *lab) rematchWith(ctx context.Context, t *table, advisories string) erro
 	if err := l.run(ctx, &r, l.self, childFlag, "rematch", "-advisories", advisories, "-dir", dir, "-images", images); err != nil {
 		return err
 	}
+	theirs, err := l.theirs(ctx, advisories, "-again", filepath.Join(dir, aloneFile))
+	if err != nil {
+		return err
+	}
 	packages, findings := fmt.Sprintf("%.0f", r.Packages), fmt.Sprintf("%.0f", r.Findings)
 	t.add("in memory, each distinct package once", name, count(r.MemoryImages), packages, findings, count(int(r.Memory)), atLeast(r.Memory, 10_000))
 	t.add("in memory, image by image", name, count(aloneImages), packages, findings, count(int(r.Alone)), "")
+	t.add("whole Trivy, which has analysed them before", name, count(theirs.Images), fmt.Sprintf("%.0f", float64(theirs.Packages)/float64(theirs.Images)),
+		fmt.Sprintf("%.0f", float64(theirs.Findings)/float64(theirs.Images)), count(int(float64(theirs.Images)/theirs.CPUSeconds)), "")
+	if theirs.Findings != r.AloneFindings {
+		t.notef("%s: **Trivy finds %s in those images, Tidewaiter %s.**", name, count(theirs.Findings), count(r.AloneFindings))
+	}
 	t.add("from the store", name, count(r.StoreImages), packages, findings, count(int(r.Store)), atLeast(r.Store, 2_000))
 	t.notef("%s: %s distinct packages in the fleet; %s packages have advisories. The second version brought the stored images %s findings "+
 		"more. At that rate 100,000 images take %s s of one core from the store (target: 60).", name, count(r.Distinct), count(r.Candidates),

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/bench/fleetfile"
 	"github.com/tidewaiter/tidewaiter/internal/engine"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
 )
@@ -20,6 +21,7 @@ type rematched struct {
 	Packages, Findings       float64
 	Memory, Alone            float64 // images/s with each distinct package matched once; image by image
 	MemoryImages             int
+	AloneFindings            int
 	Store                    float64
 	StoreImages, StoreGained int // images judged again; findings they have more of
 	Daily                    daily
@@ -31,6 +33,9 @@ const (
 	memoryImages = 20_000
 	aloneImages  = 200
 )
+
+// aloneFile is where the child leaves the images it matched one by one.
+const aloneFile = "alone.json"
 
 // rematchChild matches fleets on one core: in memory, then from the store.
 func rematchChild(ctx context.Context, args []string) (err error) {
@@ -61,7 +66,7 @@ func rematchChild(ctx context.Context, args []string) (err error) {
 	}
 	f := newFleet(list, weight)
 	out := rematched{Candidates: len(list)}
-	if err := out.inMemory(ctx, f, matcher); err != nil {
+	if err := out.inMemory(ctx, f, matcher, filepath.Join(*dir, aloneFile)); err != nil {
 		return err
 	}
 	if err := out.fromStore(ctx, f, matcher, *dir, before, *advisories, *images); err != nil {
@@ -82,14 +87,19 @@ func findingsOf(ctx context.Context, m *engine.Matcher, list []*tidewaiter.Packa
 	return weight, nil
 }
 
-// inMemory matches a fleet whose package lists are held as numbers.
-func (out *rematched) inMemory(ctx context.Context, f *fleet, m *engine.Matcher) error {
+// inMemory matches a fleet whose package lists are held as numbers, and writes the images it matches one by one to a file.
+func (out *rematched) inMemory(ctx context.Context, f *fleet, m *engine.Matcher, file string) error {
 	number := map[*tidewaiter.Package]int32{}
 	var distinct []*tidewaiter.Package
 	images := make([][]int32, memoryImages)
 	var packages int
+	alone := fleetfile.Fleet{Base: f.base}
 	for i := range images {
-		for _, list := range [][]*tidewaiter.Package{f.base, f.image()} {
+		own := f.image()
+		if i < aloneImages {
+			alone.Images = append(alone.Images, own)
+		}
+		for _, list := range [][]*tidewaiter.Package{f.base, own} {
 			for _, p := range list {
 				if _, known := number[p]; !known {
 					number[p] = int32(len(distinct))
@@ -126,10 +136,14 @@ func (out *rematched) inMemory(ctx context.Context, f *fleet, m *engine.Matcher)
 		for i, n := range image {
 			list[i] = distinct[n]
 		}
-		if _, err := m.Match(ctx, list); err != nil {
+		answer, err := m.Match(ctx, list)
+		if err != nil {
 			return err
+		}
+		for _, found := range answer.Findings {
+			out.AloneFindings += len(found)
 		}
 	}
 	out.Alone = aloneImages / time.Since(began).Seconds()
-	return nil
+	return fleetfile.Write(file, &alone)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tidewaiter/tidewaiter/bench/fleetfile"
 	"github.com/tidewaiter/tidewaiter/internal/engine"
 	"github.com/tidewaiter/tidewaiter/internal/policy"
 	"github.com/tidewaiter/tidewaiter/internal/scan"
@@ -130,11 +131,10 @@ func analysis(name string, packages []*tidewaiter.Package) *tidewaiter.Analysis 
 	a := &tidewaiter.Analysis{DiffID: digest(name), Files: int64(len(packages))}
 	for _, p := range packages {
 		stored := *p
-		path, kind := "/srv/"+string(p.Ecosystem)+"/"+p.Name, p.Type
 		if p.Ecosystem.OS() {
-			path, stored.Distribution = "/var/lib/dpkg/status.d/"+p.Name, tidewaiter.Distribution{} // an image says which
+			stored.Distribution = tidewaiter.Distribution{} // an image says which
 		}
-		a.Inventories = append(a.Inventories, tidewaiter.Inventory{Path: path, Type: kind, Packages: []tidewaiter.Package{stored}})
+		a.Inventories = append(a.Inventories, tidewaiter.Inventory{Path: fleetfile.Path(p), Type: p.Type, Packages: []tidewaiter.Package{stored}})
 	}
 	return a
 }

@@ -108,6 +108,12 @@ const (
 	fromShown = ` from images i join tag_images ti on ti.image_id = i.id and ti.shown join tags t on t.id = ti.tag_id where `
 	// SQLite joins in exactly this order, which is that of the index, so that a page ends where its limit is reached.
 	fromShownInOrder = ` from images i cross join tag_images ti on ti.image_id = i.id and ti.shown cross join tags t on t.id = ti.tag_id where `
+	// All that is there, without reading the tags: the few that are gone are kept at hand. PostgreSQL takes those of the first form
+	// for half of all, and then rather sorts everything.
+	there             = `ti.tag_id not in (select g.id from tags g where g.gone_at > 0)`
+	fromThere         = ` from images i cross join tag_images ti where ti.image_id = i.id and ti.shown and ` + there + ` and `
+	fromTherePostgres = ` from images i join tag_images ti on ti.image_id = i.id and ti.shown
+		where not exists (select 1 from tags g where g.gone_at > 0 and g.id = ti.tag_id) and `
 	// The left join never finds anything; it is there for the names a filter uses.
 	fromFailed = ` from tags t left join images i on 1 = 0 where t.error_kind <> ''
 		and not exists (select 1 from tag_images ti where ti.tag_id = t.id and ti.shown) and `
@@ -212,26 +218,33 @@ func (r *Reader) resultsOfImages(ctx context.Context, f *ResultFilter, column st
 	if f.Desc {
 		direction, beyond = " desc", "<"
 	}
-	from := fromShown
-	if r.dialect == SQLite && !f.narrow() {
+	from, tag := fromShown, "t.id"
+	switch {
+	case f.everything(c) && r.dialect == Postgres:
+		from, tag, c = fromTherePostgres, "ti.tag_id", &conditions{}
+	case f.everything(c):
+		from, tag, c = fromThere, "ti.tag_id", &conditions{}
+	case r.dialect == SQLite && !f.narrow():
 		from = fromShownInOrder
 	}
 	column = "i." + column
 	if after != nil {
-		c.add(column+" "+beyond+"= ? and ("+column+", i.id, t.id) "+beyond+" (?, ?, ?)", after.Num, after.Num, after.ID, after.ID2)
+		c.add(column+" "+beyond+"= ? and ("+column+", i.id, "+tag+") "+beyond+" (?, ?, ?)", after.Num, after.Num, after.ID, after.ID2)
 	}
-	return rows[resultKey](ctx, r, "select t.id as tag_id, i.id as image_id, "+column+" as num"+from+c.String()+
-		" order by "+column+direction+", i.id"+direction+", t.id"+direction+" limit ? offset ?", append(c.args, f.limit()+1, f.Offset)...)
+	return rows[resultKey](ctx, r, "select "+tag+" as tag_id, i.id as image_id, "+column+" as num"+from+c.String()+
+		" order by "+column+direction+", i.id"+direction+", "+tag+direction+" limit ? offset ?", append(c.args, f.limit()+1, f.Offset)...)
 }
 
-// countAll counts the results of tags that are there, without reading the tags: the few that are gone are kept at hand.
-const countAll = `select (select count(*) from tag_images ti where ti.shown and ti.tag_id not in (select g.id from tags g where g.gone_at > 0))
-	+ (select count(*)` + fromFailed + `t.gone_at = 0)`
+// everything reports whether the filter, of which these are the conditions, restricts to tags that are there and no further.
+func (f *ResultFilter) everything(c *conditions) bool { return !f.Gone && len(c.sql) == 1 }
+
+// countAll counts the results of tags that are there.
+const countAll = `select (select count(*) from tag_images ti where ti.shown and ` + there + `) + (select count(*)` + fromFailed + `t.gone_at = 0)`
 
 // CountResults returns how many results the filter chooses, whatever its page.
 func (r *Reader) CountResults(ctx context.Context, f ResultFilter) (int, error) {
 	query, args := countAll, []any(nil)
-	if c := f.conditions(); f.Gone || len(c.sql) > 1 {
+	if c := f.conditions(); !f.everything(c) {
 		query, args = "select count(*)"+fromAll+c.String(), c.args
 	}
 	n, err := scalar[int](ctx, r, query, args...)

@@ -1,8 +1,10 @@
 // Command trivyscan scans images with the whole of Trivy and says what that cost, for comparison with Tidewaiter.
 //
 //	trivyscan -advisories DIR [-secrets] IMAGE …
+//	trivyscan -advisories DIR -again FILE
 //
-// An image is the name of one in a registry, or a directory in OCI layout with one image in it.
+// An image is the name of one in a registry, or a directory in OCI layout with one image in it. A file lists the packages of a
+// fleet (package fleetfile): they are looked up as those of images Trivy has analysed before.
 package main
 
 import (
@@ -22,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/tidewaiter/tidewaiter/bench/cost"
+	"github.com/tidewaiter/tidewaiter/bench/fleetfile"
 	"github.com/tidewaiter/tidewaiter/test/parity/trivy"
 )
 
@@ -43,9 +46,10 @@ func run() (err error) {
 	defer stop()
 	advisories := flag.String("advisories", "", "directory with trivy.db")
 	secrets := flag.Bool("secrets", false, "look for secrets too")
+	again := flag.String("again", "", "file with the packages of images that were analysed before")
 	flag.Parse()
-	if *advisories == "" || flag.NArg() == 0 {
-		return errors.New("usage: trivyscan -advisories DIR [-secrets] IMAGE …")
+	if *advisories == "" || (flag.NArg() == 0) == (*again == "") {
+		return errors.New("usage: trivyscan -advisories DIR [-secrets] IMAGE … | -again FILE")
 	}
 	if err := tdb.Init(*advisories); err != nil {
 		return err
@@ -56,7 +60,48 @@ func run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if *again != "" {
+		return lookUp(ctx, trivy.Options{Dir: dir}, *again)
+	}
 	return scan(ctx, trivy.Options{Secrets: *secrets, Dir: dir}, flag.Args())
+}
+
+// lookUp scans images again. Reading and keeping their packages is not part of the cost.
+func lookUp(ctx context.Context, o trivy.Options, file string) error {
+	fleet, err := fleetfile.Read(file)
+	if err != nil {
+		return err
+	}
+	scanner, err := trivy.New(o)
+	if err != nil {
+		return err
+	}
+	const base = "base"
+	if err := scanner.Keep(ctx, base, fleet.Base); err != nil {
+		return err
+	}
+	for i, packages := range fleet.Images {
+		if err := scanner.Keep(ctx, fmt.Sprint(i), packages); err != nil {
+			return err
+		}
+	}
+	meter, err := cost.Start()
+	if err != nil {
+		return err
+	}
+	out := output{Images: len(fleet.Images)}
+	for i := range fleet.Images {
+		report, err := scanner.Again(ctx, fmt.Sprint("image-", i), base, fmt.Sprint(i))
+		if err != nil {
+			return err
+		}
+		out.Packages += len(report.Packages)
+		out.Findings += len(report.Findings)
+	}
+	if out.Cost, err = meter.Stop(); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
 func scan(ctx context.Context, o trivy.Options, images []string) error {

@@ -4,8 +4,13 @@
 {{postgres}}create statistics tags_reference_parts on (lower(reference)) from tags;
 {{postgres}}create statistics tags_name_parts on (lower(name)) from tags;
 {{postgres}}create statistics repositories_name_parts on (lower(name)) from repositories;
+-- Results are skipped by this alone, not by the rows.
+drop index tag_images_image;
+create index tag_images_image on tag_images (image_id, tag_id, shown);
 
 -- +goose Down
+drop index tag_images_image;
+create index tag_images_image on tag_images (image_id, tag_id);
 {{postgres}}drop statistics repositories_name_parts;
 {{postgres}}drop statistics tags_name_parts;
 {{postgres}}drop statistics tags_reference_parts;
