@@ -31,6 +31,9 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "tidewaiter"
 	}
+	if cfg.ConnConfig.RuntimeParams["jit"] == "" {
+		cfg.AfterConnect = withoutCompiler
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return err
@@ -41,6 +44,13 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	db.bun = bun.NewDB(db.writer, pgdialect.New(), bun.WithDiscardUnknownColumns())
 	db.Reader = &Reader{bun: db.bun, conn: oneTrip{db.writer}, dialect: Postgres, codec: newCodec(), now: db.now}
 	return nil
+}
+
+// withoutCompiler has a connection interpret its statements: they take milliseconds, compiling one takes hundreds of them. It is
+// not among the parameters a connection starts with, as poolers in between refuse those they do not know.
+func withoutCompiler(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "set jit = off")
+	return err
 }
 
 // oneTrip sends statements without preparing them first. The query builder writes values into the text, so that every

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ func (r *Reader) vulnerablePackages(ctx context.Context, name string) ([]int64, 
 		order by f.package_id`, name)
 }
 
-// postingsAtOnce is how many posting lists one statement reads: SQLite takes no more than 500 parts in one.
+// postingsAtOnce is how many posting lists one statement reads on SQLite, which takes no more than 500 parts in one.
 const postingsAtOnce = 200
 
 // ImagesWithVulnerability returns a page of the images that have a vulnerability, by id, and the cursor of the next page.
@@ -50,15 +51,22 @@ func (r *Reader) ImagesWithVulnerability(ctx context.Context, name string, p Pag
 
 // firstPosted merges posting lists: the first limit images after one that hold any of the packages and have a tag that is there.
 func (r *Reader) firstPosted(ctx context.Context, packages []int64, after int64, limit int) ([]int64, error) {
+	if len(packages) == 0 {
+		return nil, nil
+	}
+	const posted = `select pi.image_id from package_images pi where pi.package_id = %s and pi.image_id > %d and exists (select 1 from tag_images ti
+		join tags t on t.id = ti.tag_id where ti.image_id = pi.image_id and t.gone_at = 0) order by pi.image_id limit %d`
+	if r.dialect == Postgres {
+		return rows[int64](ctx, r, "select distinct image_id from unnest(array[?]::bigint[]) as p (id) cross join lateral ("+
+			fmt.Sprintf(posted, "p.id", after, limit)+") as posted order by image_id limit ?", bun.List(packages), limit)
+	}
 	var ids []int64
 	for part := range slices.Chunk(packages, postingsAtOnce) {
 		lists := make([]string, len(part))
 		for i, id := range part {
-			lists[i] = `select image_id from (select pi.image_id from package_images pi where pi.package_id = ` + strconv.FormatInt(id, 10) +
-				` and pi.image_id > ` + strconv.FormatInt(after, 10) + ` and exists (select 1 from tag_images ti join tags t on t.id = ti.tag_id
-				where ti.image_id = pi.image_id and t.gone_at = 0) order by pi.image_id limit ` + strconv.Itoa(limit) + `) p` + strconv.Itoa(i)
+			lists[i] = "select image_id from (" + fmt.Sprintf(posted, strconv.FormatInt(id, 10), after, limit) + ")"
 		}
-		found, err := rows[int64](ctx, r, "select distinct image_id from ("+strings.Join(lists, " union all ")+") p order by image_id limit ?", limit)
+		found, err := rows[int64](ctx, r, "select distinct image_id from ("+strings.Join(lists, " union all ")+") order by image_id limit ?", limit)
 		if err != nil {
 			return nil, err
 		}
