@@ -113,7 +113,7 @@ func (p *imagePage) facts() *columns {
 	}
 	fact("digest", p.Digest)
 	fact("config", p.ConfigDigest)
-	fact("size", fmt.Sprintf("%s in %d layers", mebibytes(p.Size), len(p.Layers)))
+	fact("size", fmt.Sprintf("%s in %d layers", size(p.Size), len(p.Layers)))
 	fact("built", when(p.CreatedAt))
 	fact("first seen", when(p.FirstSeen))
 	if !p.Name.Current {
@@ -243,7 +243,13 @@ func (p *imagePage) notices() *columns {
 }
 
 // mebibytes writes a size for people.
-func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+// size writes a number of bytes for people.
+func size(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
 
 // shortened cuts a text for a cell.
 func shortened(s string, most int) string {

@@ -28,7 +28,7 @@ func TestImageCommands(t *testing.T) {
 
 	page := run(0, "image", "show", name)
 	for _, part := range []string{"linux/amd64", "sha256:", "advisories", "block (", "strict", "Why this verdict", "Findings (", "EPSS", "EXPLOITED",
-		"CVE-2021-44906", "1.2.6", "What changed last", "first", "seen ", "MiB in "} {
+		"CVE-2021-44906", "1.2.6", "What changed last", "first", "seen ", "iB in "} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page does not say %q:\n%s", part, page)
 		}
