@@ -15,6 +15,9 @@ import (
 // TestManyLargeEventsStayInMemory sends 200 deliveries of the largest size at once, to a server in a process of its own, and
 // looks at how large it became. All are stored, or refused for now with a word about when to come again.
 func TestManyLargeEventsStayInMemory(t *testing.T) {
+	if testkit.UnderRace {
+		t.Skip("the race detector takes memory of its own")
+	}
 	for name, database := range map[string]string{"sqlite": "", "postgres": testkit.Postgres(t)} {
 		t.Run(name, func(t *testing.T) {
 			c := childSettings{Data: t.TempDir(), Database: database, Workers: 2, Advisories: []string{"127.0.0.1:1/none:1"}}

@@ -20,6 +20,9 @@ const textLimit = 16 << 20
 // TestLargeDatabasesStayInMemory scans layers whose package databases list as much as fits, several at a time, in a process of
 // its own, and looks at how large it became. Each image has a result, which says when it is not whole.
 func TestLargeDatabasesStayInMemory(t *testing.T) {
+	if testkit.UnderRace {
+		t.Skip("the race detector takes memory of its own")
+	}
 	registry := testkit.Registry(t, testkit.Options{})
 	const dpkg, apk = "var/lib/dpkg/status", "lib/apk/db/installed"
 	stanza := func(i int) string {
