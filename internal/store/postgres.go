@@ -31,9 +31,7 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "tidewaiter"
 	}
-	if cfg.ConnConfig.RuntimeParams["jit"] == "" {
-		cfg.AfterConnect = withoutCompiler
-	}
+	cfg.AfterConnect = plainPlans
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return err
@@ -46,11 +44,16 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	return nil
 }
 
-// withoutCompiler has a connection interpret its statements: they take milliseconds, compiling one takes hundreds of them. It is
-// not among the parameters a connection starts with, as poolers in between refuse those they do not know.
-func withoutCompiler(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "set jit = off")
-	return err
+// plainPlans has a connection neither compile its statements nor share one among processes: statements take milliseconds, either
+// takes tens or hundreds of them before it begins. This is not among the parameters a connection starts with, as poolers in
+// between refuse those they do not know.
+func plainPlans(ctx context.Context, conn *pgx.Conn) error {
+	for _, set := range []string{"set jit = off", "set max_parallel_workers_per_gather = 0"} {
+		if _, err := conn.Exec(ctx, set); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // oneTrip sends statements without preparing them first. The query builder writes values into the text, so that every

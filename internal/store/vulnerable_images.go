@@ -98,8 +98,13 @@ func (r *Reader) Impacted(ctx context.Context, vulnerability string, offset, lim
 	}
 	has := "ti.image_id in (select pi.image_id from package_images pi where pi.package_id in (?))"
 	if found[0].Images > manyImages {
-		// The offset keeps PostgreSQL from making a join of it: this is asked of one name after the other until the page is full.
-		has = "exists (select 1 from package_images pi where pi.image_id = ti.image_id and pi.package_id in (?) limit 1 offset 0)"
+		has = "exists (select 1 from package_images pi where pi.image_id = ti.image_id and pi.package_id in (?))"
+		if r.dialect == Postgres {
+			// The offset keeps it from making a join of it: this is asked of one name after the other until the page is full. The
+			// packages are asked for one by one, and no further than the first that the image has.
+			has = `exists (select 1 from unnest(array[?]::bigint[]) as p (id) join package_images pi on pi.package_id = p.id
+				where pi.image_id = ti.image_id limit 1 offset 0)`
+		}
 	}
 	names, err = rows[ImpactedName](ctx, r, `select ti.image_id, t.reference from tags t join tag_images ti on ti.tag_id = t.id and ti.shown
 		where t.gone_at = 0 and t.reference >= '' and `+has+" order by t.reference, ti.image_id limit ? offset ?", bun.List(packages), limit, offset)
