@@ -34,13 +34,7 @@ func (s *server) getImpacted(t policyType) func(http.ResponseWriter, *http.Reque
 			return err
 		}
 		totalCount(w, total)
-		return writeList(w, func(yield func(imageScanResult, error) bool) {
-			for i := range rows {
-				if result, err := v.result(ctx, &rows[i]); !yield(result, err) || err != nil {
-					return
-				}
-			}
-		})
+		return writeList(w, ahead(ctx, rows, v.result))
 	}
 }
 

@@ -27,13 +27,7 @@ func (s *server) getResults(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeList(w, func(yield func(imageScanResult, error) bool) {
-		for i := range rows {
-			if result, err := v.result(ctx, &rows[i]); !yield(result, err) || err != nil {
-				return
-			}
-		}
-	})
+	return writeList(w, ahead(ctx, rows, v.result))
 }
 
 // getResultNames answers with the names of what getResults answers with, each once.
