@@ -60,13 +60,16 @@ func (l *lab) rematchWith(ctx context.Context, t *table, advisories string) erro
 	t.add("in memory, image by image", name, count(aloneImages), packages, findings, count(int(r.Alone)), "")
 	t.add("whole Trivy, which has analysed them before", name, count(theirs.Images), fmt.Sprintf("%.0f", float64(theirs.Packages)/float64(theirs.Images)),
 		fmt.Sprintf("%.0f", float64(theirs.Findings)/float64(theirs.Images)), count(int(float64(theirs.Images)/theirs.CPUSeconds)), "")
+	agree := "as many as Tidewaiter"
 	if theirs.Findings != r.AloneFindings {
-		t.notef("%s: **Trivy finds %s in those images, Tidewaiter %s.**", name, count(theirs.Findings), count(r.AloneFindings))
+		agree = "**Tidewaiter " + count(r.AloneFindings) + "**"
 	}
+	t.notef("%s: Trivy finds %s vulnerabilities in those %d images, %s.", name, count(theirs.Findings), theirs.Images, agree)
 	t.add("from the store", name, count(r.StoreImages), packages, findings, count(int(r.Store)), atLeast(r.Store, 2_000))
 	t.notef("%s: %s distinct packages in the fleet; %s packages have advisories. The second version brought the stored images %s findings "+
-		"more. At that rate 100,000 images take %s s of one core from the store (target: 60).", name, count(r.Distinct), count(r.Candidates),
-		count(r.StoreGained), count(int(100_000/r.Store)))
+		"more. At that rate 100,000 images take %s s of one core from the store (target: 60). The process, which made the fleets as well, took %s MiB "+
+		"at its peak (%s).", name, count(r.Distinct), count(r.Candidates),
+		count(r.StoreGained), count(int(100_000/r.Store)), mebibytes(r.Peak), against(float64(r.Peak>>20), 400, " MiB"))
 	t.notef("%s: a day on which the advisories of %s packages change (every %dth, none of the base all images share): %s.", name,
 		count(r.Daily.Packages), dailyEvery, r.Daily.row(r.StoreImages))
 	return nil

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/bench/cost"
 	"github.com/tidewaiter/tidewaiter/bench/fleetfile"
 	"github.com/tidewaiter/tidewaiter/internal/engine"
 	"github.com/tidewaiter/tidewaiter/internal/tidewaiter"
@@ -22,6 +23,7 @@ type rematched struct {
 	Memory, Alone            float64 // images/s with each distinct package matched once; image by image
 	MemoryImages             int
 	AloneFindings            int
+	Peak                     int64 // bytes; of the whole process, in which the fleets are made as well
 	Store                    float64
 	StoreImages, StoreGained int // images judged again; findings they have more of
 	Daily                    daily
@@ -70,6 +72,9 @@ func rematchChild(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	if err := out.fromStore(ctx, f, matcher, *dir, before, *advisories, *images); err != nil {
+		return err
+	}
+	if out.Peak, err = cost.Peak(os.Getpid()); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(out)
