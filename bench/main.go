@@ -36,7 +36,7 @@ func measures() []measure {
 		{"million", millionTagsDiscovered},
 		{"events", pushEvents}, {"pushed", pushed}, {"verdicts", verdicts},
 		{"lists", lists(postgresFleet)}, {"lists-sqlite", lists(sqliteFleet)},
-		{"lists-registries", lists(registriesFleet)}, {"growth", growth},
+		{"lists-registries", lists(registriesFleet)}, {"growth", growth}, {"workers", workerGrowth},
 	}
 }
 

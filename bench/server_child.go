@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/bench/cost"
@@ -28,16 +29,23 @@ func serveChild(ctx context.Context, args []string) error {
 	advisories := flags.String("advisories", "", "reference of the advisories; none are waited for when empty")
 	listen := flags.String("listen", "127.0.0.1:0", "address to serve on")
 	noSecrets := flags.Bool("no-secrets", false, "do not look for secrets")
+	workers := flags.Int("workers", 0, "images and layers at once; two for each core when 0")
+	worksFor := flags.String("for", "", "be a worker of the server with this folder")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	cfg := app.Config{
-		Listen: *listen, Data: *data, Database: *database, AllowLoopback: true, PlainHTTPAdvisories: true, NoSecrets: *noSecrets,
+		Listen: *listen, Data: *data, Database: *database, AllowLoopback: true, PlainHTTPAdvisories: true, NoSecrets: *noSecrets, Workers: *workers,
 		AdminPassword: secret.New(adminPassword), Version: "bench",
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if *advisories != "" {
 		cfg.Advisories = []string{*advisories}
+	}
+	if *worksFor != "" {
+		if err := beWorker(&cfg, *worksFor); err != nil {
+			return err
+		}
 	}
 	server, err := app.New(ctx, cfg)
 	if err != nil {
@@ -70,4 +78,15 @@ func serveChild(ctx context.Context, args []string) error {
 	}
 	stop()
 	return errors.Join(<-ended, out.Encode(took))
+}
+
+// beWorker makes a worker of a configuration, with the key that the server with a folder has for its workers.
+func beWorker(cfg *app.Config, folder string) error {
+	keyring, err := secret.Open(filepath.Join(folder, "master.key"))
+	if err != nil {
+		return err
+	}
+	cfg.WorkerOnly = true
+	cfg.WorkerKey, err = keyring.WorkerKey()
+	return err
 }
