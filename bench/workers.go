@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -98,7 +99,7 @@ func (l *lab) scanTogether(ctx context.Context, registry string, processes int) 
 		}
 	}()
 	for len(running) < processes {
-		worker, err := l.start(ctx, l.dir+"/worker-"+strconv.Itoa(processes)+"-"+strconv.Itoa(len(running)), append(args, "-for", s.data)...)
+		worker, err := l.start(ctx, filepath.Join(l.dir, fmt.Sprintf("worker-%d-%d", processes, len(running))), append(args, "-for", s.data)...)
 		if err != nil {
 			return 0, err
 		}

@@ -242,7 +242,6 @@ func (p *imagePage) notices() *columns {
 	return t
 }
 
-// mebibytes writes a size for people.
 // size writes a number of bytes for people.
 func size(n int64) string {
 	if n < 1<<20 {

@@ -94,7 +94,7 @@ func (f *ImageFilter) conditions(dialect Dialect) *conditions {
 	c, of := f.onImages(), f.onTags()
 	if dialect == SQLite && len(of.sql) == 1 {
 		// The few tags that are gone are kept at hand; looking every tag up would take three times as long.
-		c.add("exists (select 1 from tag_images ti where ti.image_id = i.id and ti.tag_id not in (select g.id from tags g where g.gone_at > 0))")
+		c.add("exists (select 1 from tag_images ti where ti.image_id = i.id and " + there + ")")
 	} else {
 		c.add("exists (select 1 from tag_images ti join tags t on t.id = ti.tag_id where ti.image_id = i.id and "+of.String()+")", of.args...)
 	}

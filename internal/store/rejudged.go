@@ -17,7 +17,7 @@ type Rejudged struct {
 	Change    *tidewaiter.ImageChange
 }
 
-// rejudgedRow is what is written of an image. The names are those of the columns.
+// rejudgedRow is what is written of an image. The names are those of the columns, but for Before, the time of the judgement it replaces.
 type rejudgedRow struct {
 	ID             int64  `json:"id"`
 	Before         int64  `json:"before"`
